@@ -7,7 +7,7 @@ import { FailureError } from '../model/failure.js';
 import type { JournalRecord } from '../model/journal.js';
 import { MEMT_ENV, type Launch } from '../model/launch.js';
 import { poll } from '../util/deadline.js';
-import { layoutOf, type Layout } from '../util/layout.js';
+import { gateFile, layoutOf, type Layout } from '../util/layout.js';
 
 /** A process that memt forked or spawned, seen from inside. */
 export interface Child {
@@ -56,15 +56,11 @@ export async function bootChild(role: JournalRecord['role']): Promise<Child> {
       at: Date.now(),
       command: process.argv.join(' '),
       ports: [],
+      settingsDigest: launch.settingsDigest,
     });
   }
   const control = await serveControl(join(layout.socketDir, `${instance}.sock`));
   return { launch, layout, instance, log, control, gate: (signal) => gateOf(layout, launch.unit, signal) };
-}
-
-/** The gate is a file: it outlives the `up` that opened it, so a process that PM2 restarts later walks straight through. */
-export function gateFile(layout: Layout, unit: string): string {
-  return join(layout.gateDir, unit);
 }
 
 async function gateOf(layout: Layout, unit: string, signal?: AbortSignal): Promise<void> {

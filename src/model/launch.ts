@@ -10,6 +10,8 @@ export interface Launch {
   readonly unit: string;
   /** The shell that ran `up` plus .env; assigned to process.env before anything else happens. */
   readonly env: Readonly<Record<string, string>>;
+  /** Digest of the settings, copied into the journal: another digest later means "changed". */
+  readonly settingsDigest: string;
   /** The unit's own settings: MongodbSettings, RabbitmqSettings, WorkerSettings or WebSettings. */
   readonly settings: unknown;
   /** Where the engines are reached; also put into process.env as MONGODB_URI and RABBITMQ_URL. null = unit switched off. */

@@ -53,3 +53,8 @@ export function layoutOf(root: string, uid = process.getuid?.() ?? 0): Layout {
     lockName: `memt/${id}/lock`,
   };
 }
+
+/** The gate is a file: it outlives the `up` that opened it, so a process that PM2 restarts later walks straight through. */
+export function gateFile(layout: Layout, unit: string): string {
+  return join(layout.gateDir, unit);
+}

@@ -1,0 +1,186 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { gateFile } from '../util/layout.js';
+import { describeHolder, holderOf } from '../host/ports.js';
+import { recentErrors } from '../logs/recent.js';
+import { FailureError, type Failure } from '../model/failure.js';
+import { MEMT_ENV } from '../model/launch.js';
+import type { Settings } from '../model/settings.js';
+import type { ChildStatus } from '../model/status.js';
+import type { Step } from '../plan/step.js';
+import type { ForkSpec, ManagedProcess, ProcessManager } from '../ports/process-manager.js';
+import { writeFileAtomic } from '../util/atomic-file.js';
+import { sleep } from '../util/deadline.js';
+import { ENTRIES } from '../util/entries.js';
+import type { Layout } from '../util/layout.js';
+import { readTail } from './log-tail.js';
+import { writeLaunchFile } from './launch-file.js';
+import { childStatus, livingRecord } from './processes.js';
+import { settingsDigests } from './stack-file.js';
+
+/** How long every pid must stay the same before "healthy" is believed, ms. */
+const STABLE_MS = 300;
+/** Restarts by PM2 after which a process that never answered is given up. */
+const GIVE_UP_RESTARTS = 3;
+/** PM2's SIGKILL comes this much after the process's own graceful timeout. */
+const KILL_SLACK_MS = 2000;
+
+export interface EngineUris {
+  readonly mongodb: string | null;
+  readonly rabbitmq: string | null;
+}
+
+/** Settings of a forked unit as its process gets them. */
+function unitSettings(settings: Settings, unit: string): { readonly gracefulTimeoutMs: number } {
+  const found = settings.workers.find((worker) => worker.name === unit) ?? settings.web;
+  if (!found) throw new Error(`${unit} is not in the settings`);
+  return found;
+}
+
+/** How long PM2 waits between SIGINT and SIGKILL for this unit, ms. */
+export function forkGraceMs(settings: Settings, unit: string): number {
+  return unitSettings(settings, unit).gracefulTimeoutMs + KILL_SLACK_MS;
+}
+
+export function forkSpecOf(layout: Layout, settings: Settings, unit: string, instance: string): ForkSpec {
+  return {
+    name: instance,
+    script: settings.workers.some((worker) => worker.name === unit) ? ENTRIES.worker : ENTRIES.web,
+    cwd: layout.root,
+    env: {
+      [MEMT_ENV.runDir]: layout.runDir,
+      [MEMT_ENV.launch]: join(layout.launchDir, `${unit}.json`),
+      [MEMT_ENV.instance]: instance,
+    },
+    outFile: join(layout.logDir, `${instance}.out`),
+    errorFile: join(layout.logDir, `${instance}.err`),
+    graceMs: forkGraceMs(settings, unit),
+    nodeArgs: [],
+  };
+}
+
+/** Forks the step's processes. They warm up and then wait at the gate: nothing of the application is imported yet. */
+export async function forkUnit(
+  manager: ProcessManager,
+  layout: Layout,
+  settings: Settings,
+  step: Step,
+  uris: EngineUris,
+  instances: readonly string[],
+): Promise<void> {
+  const digest = settingsDigests(settings)[step.unit] ?? '';
+  writeLaunchFile(layout, settings, step.unit, unitSettings(settings, step.unit), digest, uris);
+  await Promise.all(instances.map((instance) => manager.fork(forkSpecOf(layout, settings, step.unit, instance))));
+}
+
+/** Lets the unit's processes import their application, now and at every later restart. */
+export function openGate(layout: Layout, unit: string): void {
+  writeFileAtomic(gateFile(layout, unit), '');
+}
+
+export function closeGate(layout: Layout, unit: string): void {
+  rmSync(gateFile(layout, unit), { force: true });
+}
+
+export interface ProvenFork {
+  readonly statuses: readonly ChildStatus[];
+}
+
+/**
+ * Waits until every process of the unit is healthy by its own word and keeps its pids for 300 ms.
+ * @throws FailureError with the unit's own failure, or unit-exited / unit-timeout; the signal's reason when aborted
+ */
+export async function waitFork(
+  manager: () => Promise<readonly ManagedProcess[]>,
+  layout: Layout,
+  settings: Settings,
+  step: Step,
+  options: { readonly signal: AbortSignal; readonly onProgress: (text: string) => void },
+): Promise<ProvenFork> {
+  const started = performance.now();
+  let stableSince = 0;
+  let stablePids = '';
+  let nextManagerLook = started + 250;
+  for (;;) {
+    options.signal.throwIfAborted();
+    const statuses = await Promise.all(step.instances.map((instance) => childStatus(layout, instance)));
+    const failed = statuses.find((status) => status?.failure != null)?.failure;
+    if (failed) throw new FailureError(withEvidence(layout, step, explainPort(settings, { ...failed, unit: step.unit })));
+    const now = performance.now();
+    if (statuses.every((status) => status?.state === 'healthy')) {
+      const pids = pidsOf(layout, step, statuses);
+      if (pids !== stablePids) [stablePids, stableSince] = [pids, now];
+      if (now - stableSince >= STABLE_MS) return { statuses: statuses.filter((status) => status !== null) };
+    } else {
+      stablePids = '';
+    }
+    if (now >= nextManagerLook) {
+      nextManagerLook = now + 250;
+      const dying = (await manager()).find((one) => step.instances.includes(one.name) && gaveUp(one));
+      if (dying) throw new FailureError(exitedFailure(layout, step, dying));
+    }
+    if (now - started > settings.timeouts.instanceMs) throw new FailureError(timeoutFailure(layout, step, statuses, now - started));
+    options.onProgress(progressOf(step, statuses));
+    await sleep(25, options.signal);
+  }
+}
+
+function gaveUp(one: ManagedProcess): boolean {
+  return one.state === 'errored' || one.restarts >= GIVE_UP_RESTARTS;
+}
+
+function pidsOf(layout: Layout, step: Step, statuses: readonly (ChildStatus | null)[]): string {
+  const own = step.instances.map((instance) => livingRecord(layout, instance)?.pid ?? 'gone');
+  const below = statuses.flatMap((status) => status?.instances.map((instance) => instance.pid) ?? []);
+  return [...own, ...below].join(',');
+}
+
+/** `2/5 answering`: how far a unit has come. */
+export function progressOf(step: Step, statuses: readonly (ChildStatus | null)[]): string {
+  const parts = statuses.flatMap((status) => (status?.instances.length ? status.instances : [status]));
+  const healthy = parts.filter((part) => part?.state === 'healthy').length;
+  return `${healthy}/${parts.length} ${step.kind === 'worker' ? 'consuming' : 'answering'}`;
+}
+
+function explainPort(settings: Settings, failure: Failure): Failure {
+  if (failure.kind !== 'port-taken' || !settings.web) return failure;
+  const { host, port } = settings.web;
+  const holder = holderOf(port, host);
+  return {
+    ...failure,
+    what: `${host}:${port} is held by ${holder ? describeHolder(holder) : 'a process that cannot be seen'}`,
+    mend: `Stop it, or: memt up --port ${port + 1}`,
+  };
+}
+
+function withEvidence(layout: Layout, step: Step, failure: Failure): Failure {
+  return failure.evidence?.length ? failure : { ...failure, evidence: errorLines(layout, step) };
+}
+
+function errorLines(layout: Layout, step: Step): string[] {
+  const records = recentErrors(layout.logDir, step.unit, { lines: 5 });
+  if (records.length > 0) return records.map((record) => record.text);
+  return step.instances.flatMap((instance) => readTail(join(layout.logDir, `${instance}.err`), 5)).slice(-5);
+}
+
+function exitedFailure(layout: Layout, step: Step, dying: ManagedProcess): Failure {
+  return {
+    kind: 'unit-exited',
+    unit: step.unit,
+    what: `${dying.name} exited${dying.exitCode === null ? '' : ` with code ${dying.exitCode}`} ${dying.restarts + 1} times while starting`,
+    mend: `memt logs ${step.unit} --level error`,
+    evidence: errorLines(layout, step),
+  };
+}
+
+function timeoutFailure(layout: Layout, step: Step, statuses: readonly (ChildStatus | null)[], ms: number): Failure {
+  const reasons = new Set(statuses.map((status) => (status === null ? 'no answer on its control socket' : status.reason)));
+  const why = [...reasons].filter((reason) => reason !== null).join('; ');
+  return {
+    kind: 'unit-timeout',
+    unit: step.unit,
+    what: `${progressOf(step, statuses)} after ${(ms / 1000).toFixed(0)} s${why ? `: ${why}` : ''}`,
+    mend: `memt logs ${step.unit}; an application that needs longer to start: memt up --timeout 120s`,
+    evidence: errorLines(layout, step),
+  };
+}
