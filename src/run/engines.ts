@@ -75,6 +75,32 @@ export async function startEngine(
   }
 }
 
+/**
+ * Waits until an engine that we do not start now is healthy: our own from an earlier run, an adopted or an external one.
+ * @throws FailureError engine-refused with the last look's reason
+ */
+export async function waitForEngine(
+  { spec, engine }: EngineUnit,
+  step: Step,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<StartedEngine> {
+  const end = performance.now() + timeoutMs;
+  for (;;) {
+    const probe = await spec.probe(spec.endpoint(engine), { timeoutMs: 2000, signal });
+    if (probe.kind === 'healthy') return { version: probe.version };
+    if (performance.now() > end || probe.kind === 'denied' || probe.kind === 'foreign') {
+      throw new FailureError({
+        kind: 'engine-refused',
+        unit: spec.unit,
+        what: `the ${step.engine ?? ''} ${spec.product} at ${step.address ?? '?'} is not usable: ${describeProbe(probe)}`,
+        mend: step.engine === 'external' ? `Check ${spec.unit}.uri and the server` : 'memt down && memt up',
+      });
+    }
+    await sleep(50, signal);
+  }
+}
+
 async function realLaunch(context: RunContext, settings: Settings, { spec, engine }: EngineUnit): Promise<EngineLaunch> {
   const binary = spec.find(engine, settings.env);
   if (!binary) throw new FailureError({ kind: 'engine-missing', unit: spec.unit, what: `the ${spec.product} program has disappeared` });

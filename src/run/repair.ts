@@ -1,0 +1,41 @@
+import { forgetJournal, readJournal, recordAlive } from '../host/journal-file.js';
+import { MEMT_ENV } from '../model/launch.js';
+import { pidsWithEnv, statOf } from '../host/proc.js';
+import type { Layout } from '../util/layout.js';
+import { readStackFile } from './stack-file.js';
+import { sweepStrays, type StopOptions } from './stop-unit.js';
+
+/**
+ * Mends what a crash left: forgets the dead, keeps the living that the journal names, stops processes of this project that it
+ * does not name (a start that was killed between fork and record).
+ * @returns one sentence for the user, or null when there was nothing to mend
+ */
+export async function repair(layout: Layout, options: StopOptions): Promise<string | null> {
+  const records = readJournal(layout.journalDir);
+  const dead = records.filter((record) => !recordAlive(record));
+  for (const record of dead) forgetJournal(layout.journalDir, record.instance);
+  const alive = records.filter(recordAlive).flatMap((record) => record.pid ?? []);
+  if (dead.length === 0 && readStackFile(layout)?.phase === 'up') return null;
+  const strays = await sweepStrays(layout, options, descendantsOf(layout, new Set(alive)));
+  if (dead.length === 0 && strays === 0) return null;
+  const parts = [
+    ...(alive.length > 0 ? [`${alive.length} processes found alive`] : []),
+    ...(dead.length > 0 ? [`${dead.length} dead forgotten`] : []),
+    ...(strays > 0 ? [`${strays} orphans stopped`] : []),
+  ];
+  return `repaired after an unclean end: ${parts.join(', ')}`;
+}
+
+/** The recorded pids, all marked processes below them or in their process group, and epmd, which leaves its group while RabbitMQ needs it. */
+function descendantsOf(layout: Layout, recorded: ReadonlySet<number>): Set<number> {
+  const marked = pidsWithEnv(MEMT_ENV.runDir, layout.runDir);
+  const keep = new Set(recorded);
+  for (let before = -1; before !== keep.size; ) {
+    before = keep.size;
+    for (const pid of marked) {
+      const stat = statOf(pid);
+      if (stat && (keep.has(stat.ppid) || keep.has(stat.pgid) || (recorded.size > 0 && stat.comm === 'epmd'))) keep.add(pid);
+    }
+  }
+  return keep;
+}
