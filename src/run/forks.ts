@@ -137,9 +137,9 @@ function pidsOf(layout: Layout, step: Step, statuses: readonly (ChildStatus | nu
 
 /** `2/5 answering`: how far a unit has come. */
 export function progressOf(step: Step, statuses: readonly (ChildStatus | null)[]): string {
-  const parts = statuses.flatMap((status) => (status?.instances.length ? status.instances : [status]));
-  const healthy = parts.filter((part) => part?.state === 'healthy').length;
-  return `${healthy}/${parts.length} ${step.kind === 'worker' ? 'consuming' : 'answering'}`;
+  const states = statuses.flatMap((status) => (status?.instances.length ? status.instances.map((one) => one.state) : [status?.state]));
+  const healthy = states.filter((state) => state === 'healthy').length;
+  return `${healthy}/${states.length} ${step.kind === 'worker' ? 'consuming' : 'answering'}`;
 }
 
 function explainPort(settings: Settings, failure: Failure): Failure {

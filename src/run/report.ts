@@ -4,7 +4,7 @@ import type { InstanceState, StackState, UnitState } from '../model/unit.js';
 import type { ProbeResult } from '../ports/engine.js';
 import type { Registry } from '../ports/registry.js';
 import type { Layout } from '../util/layout.js';
-import { redactUrl } from '../util/redact.js';
+import { redactUri } from '../util/redact.js';
 import { describeProbe } from './engines.js';
 import { KEEPER, PM2_DAEMON } from './helpers.js';
 import { childStatus, livingRecords } from './processes.js';
@@ -80,7 +80,7 @@ async function engineStatus(
     reason: state === 'healthy' ? null : (note?.reason ?? reason),
     engine: unit.engine,
     version: probe.kind === 'healthy' ? probe.version : unit.version,
-    url: redactUrl(uri),
+    url: redactUri(uri),
     ports: foreign ? [] : [engine.port, ...management],
     instances: foreign || pid === null ? [] : [instance(name, pid, state === 'healthy' ? 'healthy' : 'degraded', up, note?.restarts ?? 0)],
   };
