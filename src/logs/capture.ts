@@ -1,7 +1,13 @@
-import { appendFileSync, mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { writeSync } from 'node:fs';
 import type { Level } from '../model/level.js';
 import type { Json } from '../model/record.js';
+import { detailsOf } from './console-record.js';
+import type { Fields, Parsed } from './parse/parsed.js';
+import { redirectDescriptor, rotateOpenFile } from './redirect.js';
+import { stackOf, summaryOf } from './stack-of.js';
+import { recordCrashes, takeOverConsole, takeOverStreams, type Emit } from './take-over.js';
+import { redactText, toJson } from './to-json.js';
+import { lineWriter } from './writer.js';
 
 /** Structured log of one process. `fields.err` may hold an Error: its stack becomes the record's stack. */
 export interface Logger {
@@ -16,22 +22,88 @@ export interface LogFields {
   readonly [key: string]: unknown;
 }
 
-// PLACEHOLDER SKELETON, replaced by the logs room.
-export function captureOutput(options: { readonly file: string; readonly unit: string; readonly instance: string }): Logger {
-  mkdirSync(dirname(options.file), { recursive: true, mode: 0o700 });
-  const write = (level: Level, text: string, fields?: LogFields): void => {
-    const { err, ...rest } = fields ?? {};
-    appendFileSync(
-      options.file,
-      JSON.stringify({
-        time: new Date().toISOString(), level, unit: options.unit, instance: options.instance, pid: process.pid, text,
-        fields: rest as { [key: string]: Json }, ...(err instanceof Error ? { stack: err.stack } : {}),
-      }) + '\n',
-      { mode: 0o600 },
-    );
+const MAX_TEXT = 128 * 1024;
+/** Size and age of a look at which the raw output files are rotated: bytes, ms. */
+const RAW_MAX_BYTES = 16 * 1024 * 1024;
+const RAW_LOOK_MS = 15_000;
+const RAW_KEEP = 3;
+
+/**
+ * Takes over everything that this process says: console.*, process.stdout and process.stderr become records (`LogRecord`, one JSON
+ * object a line) in `file` (0600, rotated at 50 MiB, three kept); descriptors 1 and 2 themselves go to `<instance>.out` and
+ * `<instance>.err` beside it, so that neither a logger that writes to them nor the death of whoever reads them can hurt the process.
+ * An uncaught exception is recorded as fatal, then the process ends as it always does (exit code 1). Never throws; call it once,
+ * before the application is imported.
+ */
+export function captureOutput(options: {
+  readonly file: string;
+  readonly unit: string;
+  readonly instance: string;
+}): Logger {
+  const { file, unit, instance } = options;
+  const writer = lineWriter({ file, onTrouble: (code) => complain(file, code) });
+  const emit: Emit = (parsed) => {
+    const lost = writer.dropped;
+    if (!writer.write(recordLine(parsed, unit, instance))) return false;
+    if (lost === 0) return true;
+    const text = `${lost} log record${lost === 1 ? ' was' : 's were'} lost: the log file could not be written`;
+    writer.write(recordLine({ level: 'warn', text, fields: { dropped: lost } }, unit, instance));
+    return true;
   };
-  return {
-    debug: (t, f) => write('debug', t, f), info: (t, f) => write('info', t, f), warn: (t, f) => write('warn', t, f),
-    error: (t, f) => write('error', t, f), fatal: (t, f) => write('fatal', t, f),
-  };
+  const raw = file.replace(/\.ndjson$/, '');
+  redirect(1, `${raw}.out`);
+  redirect(2, `${raw}.err`);
+  takeOverStreams(emit);
+  takeOverConsole(emit);
+  recordCrashes(emit);
+  return loggerTo(emit);
+}
+
+function recordLine(parsed: Parsed, unit: string, instance: string): string {
+  const { time, level, text, fields, stack } = parsed;
+  // The order of the keys is part of the file format: readers find the level by its place.
+  return JSON.stringify({
+    time: time ?? new Date().toISOString(),
+    level,
+    unit,
+    instance,
+    pid: process.pid,
+    text: cut(text),
+    ...(fields === undefined || Object.keys(fields).length === 0 ? {} : { fields }),
+    ...(stack === undefined ? {} : { stack: cut(stack) }),
+  });
+}
+
+function cut(text: string): string {
+  return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}… [${text.length - MAX_TEXT} more characters]` : text;
+}
+
+function complain(file: string, code: string): void {
+  try {
+    writeSync(2, `memt: cannot write ${file} (${code}): log records are being dropped\n`);
+  } catch {
+    // there is nowhere left to say it
+  }
+}
+
+function loggerTo(emit: Emit): Logger {
+  const at =
+    (level: Level) =>
+    (text: string, fields?: LogFields): void => {
+      const { err, ...rest } = fields ?? {};
+      const plain = toJson(rest) as { readonly [key: string]: Json };
+      const error: { fields?: Fields; stack?: string | undefined } =
+        err instanceof Error
+          ? { fields: { err: { message: summaryOf(err), ...detailsOf(err)[0] } }, stack: stackOf(err) }
+          : err === undefined
+            ? {}
+            : { fields: { err: toJson(err) } };
+      emit({ level, text: redactText(String(text)), fields: { ...plain, ...error.fields }, stack: error.stack });
+    };
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error'), fatal: at('fatal') };
+}
+
+function redirect(fd: 1 | 2, file: string): void {
+  if (!redirectDescriptor(fd, file)) return;
+  setInterval(() => rotateOpenFile(fd, file, RAW_MAX_BYTES, RAW_KEEP), RAW_LOOK_MS).unref();
 }
