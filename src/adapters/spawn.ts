@@ -1,40 +1,49 @@
-import { closeSync, openSync } from 'node:fs';
-import { identityOf } from '../host/proc.js';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { bootId, statOf } from '../host/proc.js';
 import { FailureError } from '../model/failure.js';
 import type { EngineLaunch } from '../ports/engine.js';
 import type { Spawned } from '../ports/spawner.js';
-import { codeOf } from '../util/errors.js';
 
-/** Spawns an engine detached, in its own process group, with its output in the launch's file; we may end before it does. */
+/**
+ * Spawns an engine in its own session and process group, so that neither our end nor a Ctrl-C in our terminal reaches it.
+ * Its stdout and stderr are appended to the launch's file (0600). The parent may exit while it runs.
+ * @throws FailureError engine-missing when the program cannot be executed
+ */
 export async function spawnDetached(launch: EngineLaunch): Promise<Spawned> {
   const { execa } = await import('execa');
+  mkdirSync(dirname(launch.stdoutFile), { recursive: true, mode: 0o700 });
   const output = openSync(launch.stdoutFile, 'a', 0o600);
   try {
-    const child = execa(launch.command, launch.args, {
+    const child = execa(launch.command, [...launch.args], {
       cwd: launch.cwd,
-      env: launch.env,
+      env: { ...launch.env },
       extendEnv: false,
       detached: true,
       cleanup: false,
       reject: false,
-      stdin: 'ignore',
-      stdout: output,
-      stderr: output,
+      buffer: false,
+      stdio: ['ignore', output, output],
     });
-    child.unref();
-    const exit = child.then((result) => ({ code: result.exitCode ?? null, signal: result.signal ?? null, cause: result.cause }));
-    const pid = child.pid;
+    const { pid } = child;
+    // Read before the event loop can reap it: a child that is dead already is a zombie with its start time intact.
+    const stat = pid === undefined ? undefined : statOf(pid);
+    const exit = child.then(({ exitCode, signal }) => ({ code: exitCode ?? null, signal: signal ?? null }));
     if (pid === undefined) {
-      const { cause } = await exit;
-      throw new FailureError({
-        kind: 'engine-exited',
-        what: `${launch.command} cannot be executed${codeOf(cause) ? ` (${codeOf(cause) ?? ''})` : ''}`,
-        mend: 'Check that it is an executable program for this machine',
-      });
+      const { code, originalMessage } = await child;
+      throw cannotExecute(launch.command, code ?? originalMessage ?? 'unknown error');
     }
-    // It may be over already: then its exit says why, and the identity names a process that is not there.
-    return { identity: identityOf(pid) ?? { pid, startTime: 0, bootId: '' }, exit };
+    child.unref();
+    return { identity: { pid, startTime: stat?.startTime ?? 0, bootId: stat ? bootId() : '' }, exit };
   } finally {
     closeSync(output);
   }
+}
+
+function cannotExecute(command: string, reason: string): FailureError {
+  return new FailureError({
+    kind: 'engine-missing',
+    what: `cannot execute ${command}: ${reason}`,
+    mend: `Check it: ls -l ${command}`,
+  });
 }

@@ -71,12 +71,11 @@ function explain(error: unknown, json: boolean): number {
   return EXIT.bug;
 }
 
-/** `memt logs | head` ends without a word. */
+/** A reader that goes away (`| head`, a closed terminal) must not stop an `up` or `down` half-way: the rest is said to nobody. */
 function quietOnClosedPipe(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-      process.exit(EXIT.ok);
+      if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
     });
   }
 }

@@ -4,7 +4,6 @@ import type { GlobalOptions } from './globals.js';
 export interface UpVerbOptions extends GlobalOptions {
   readonly dryRun?: boolean;
   readonly foreground?: boolean;
-  readonly timings?: boolean;
   readonly timeout?: string;
   readonly sequential?: boolean;
   readonly allowEmbedded?: boolean;
@@ -23,7 +22,6 @@ export function addUp(program: Command): void {
     .option('--env <name>', 'environment: local, development, production or one of the config')
     .option('--dry-run', 'print the plan with its reasons and change nothing')
     .option('--foreground', 'stay attached: stream the logs, Ctrl-C = ordered down')
-    .option('--timings', 'print how long each unit took')
     .option('--timeout <duration>', 'limit for every engine and every instance (default: engines 60s, instances 30s)')
     .option('--sequential', 'start each unit only after the one before it is healthy')
     .option('--allow-embedded', 'accept the embedded engines in any environment')

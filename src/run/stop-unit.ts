@@ -81,7 +81,7 @@ export async function stopEngine(
   unit: 'mongodb' | 'rabbitmq',
   stop: { readonly signal: NodeJS.Signals; readonly graceMs: number },
   options: StopOptions,
-): Promise<'exited' | 'killed' | 'gone'> {
+): Promise<'exited' | 'killed' | 'gone' | 'stuck'> {
   const record = livingRecords(layout).find((candidate) => candidate.instance === unit);
   if (!record) {
     forgetJournal(layout.journalDir, unit);
