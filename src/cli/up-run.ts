@@ -40,14 +40,13 @@ export async function up(units: readonly string[], options: UpVerbOptions): Prom
 }
 
 async function settingsOf(options: UpVerbOptions): Promise<Settings> {
-  const { port, workers, mongodbPort, rabbitmqPort, timeout, allowEmbedded } = options;
   const loaded = await loadSettings({
     cwd: startDirectory(options),
-    file: options.config,
-    environment: options.env,
+    ...(options.config === undefined ? {} : { file: options.config }),
+    ...(options.env === undefined ? {} : { environment: options.env }),
     env: process.env,
-    allowEmbedded,
-    flags: { port, workers, mongodbPort, rabbitmqPort, timeout },
+    allowEmbedded: options.allowEmbedded === true,
+    flags: options,
   });
   if (!loaded.ok) throw new FailureError(loaded.failure);
   return loaded.value;
@@ -81,6 +80,7 @@ async function bringUp(settings: Settings, layout: Layout, units: readonly strin
   const renderer = await chooseRenderer(options, startOrder(stackGraph(settings)));
   const interrupts = watchInterrupts((signal) => renderer.handle({ type: 'note', text: `${signal}: rolling back; once more = at once` }));
   renderer.handle({ type: 'header', text: headline(settings) });
+  for (const text of settings.warnings ?? []) renderer.handle({ type: 'warning', text });
   let failure: Failure | null;
   try {
     failure = await underLock(settings, layout, units, renderer, interrupts, options, started);

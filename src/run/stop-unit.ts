@@ -1,6 +1,6 @@
 import { forgetJournal, readJournal, recordAlive } from '../host/journal-file.js';
 import { identityOf, pidsWithEnv, type ProcessIdentity } from '../host/proc.js';
-import { stopProcess } from '../host/stop.js';
+import { stopProcess, type StopOutcome } from '../host/stop.js';
 import type { JournalRecord } from '../model/journal.js';
 import { MEMT_ENV } from '../model/launch.js';
 import type { Json } from '../model/record.js';
@@ -81,7 +81,7 @@ export async function stopEngine(
   unit: 'mongodb' | 'rabbitmq',
   stop: { readonly signal: NodeJS.Signals; readonly graceMs: number },
   options: StopOptions,
-): Promise<'exited' | 'killed' | 'gone' | 'stuck'> {
+): Promise<StopOutcome> {
   const record = livingRecords(layout).find((candidate) => candidate.instance === unit);
   if (!record) {
     forgetJournal(layout.journalDir, unit);
