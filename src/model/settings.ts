@@ -19,6 +19,8 @@ export interface Settings {
   readonly env: Readonly<Record<string, string>>;
   /** Where each dotted key's value came from: `web.port` -> `flag --port`, `default`, `ecosystem.config.js`, … */
   readonly origins: Readonly<Record<string, string>>;
+  /** Sentences worth showing once: what works, but probably is not meant. */
+  readonly warnings?: readonly string[];
 }
 
 export interface CpuCount {
