@@ -1,4 +1,4 @@
-import type { Failure } from '../model/failure.js';
+import { FailureError, type Failure } from '../model/failure.js';
 import type { JournalRecord } from '../model/journal.js';
 import type { ProcessManager } from '../ports/process-manager.js';
 import { readJournal } from '../host/journal-file.js';
@@ -31,11 +31,19 @@ export async function runDown(context: RunContext, hurry: AbortSignal): Promise<
   const ran = records.length > 0;
   if (stack) writeStackFile(layout, { ...stack, phase: 'stopping', since: Date.now() });
   const optionsFor = (unit: string): StopOptions => ({ hurry, onProgress: (text) => emit({ type: 'step-progress', unit, text }) });
+  const failures: Failure[] = [];
   const step = async (unit: string, waiting: string, work: () => Promise<string>): Promise<void> => {
     const started = performance.now();
     emit({ type: 'step-start', unit, text: waiting });
-    const text = await work();
-    emit({ type: 'step-done', unit, text, address: null, engine: null, durationMs: performance.now() - started, changed: true });
+    try {
+      const text = await work();
+      emit({ type: 'step-done', unit, text, address: null, engine: null, durationMs: performance.now() - started, changed: true });
+    } catch (error) {
+      // One unit that cannot be stopped is no reason to leave the others running.
+      if (!(error instanceof FailureError)) throw error;
+      failures.push({ ...error.failure, unit });
+      emit({ type: 'step-failed', unit, failure: error.failure });
+    }
   };
 
   // The keeper first: it must not bring back what is being stopped. It would see the lock, too.
@@ -55,6 +63,7 @@ export async function runDown(context: RunContext, hurry: AbortSignal): Promise<
       const embedded = record.engine === 'embedded';
       const waiting = embedded || !engine ? 'stopping' : explainStop(context, unit, stack);
       await step(unit, waiting, async () => {
+        if (!embedded) emit({ type: 'step-progress', unit, text: waiting });
         const outcome = await stopEngine(layout, unit, embedded ? { signal: 'SIGTERM', graceMs: 10_000 } : stop, optionsFor(unit));
         return outcome === 'killed' ? `had to be killed after ${stop.graceMs / 1000} s` : 'stopped cleanly, data kept';
       });
@@ -65,7 +74,8 @@ export async function runDown(context: RunContext, hurry: AbortSignal): Promise<
   const strays = await sweepStrays(layout, optionsFor('strays'));
   if (strays > 0 && ran) emit({ type: 'note', text: `${strays} more ${strays === 1 ? 'process' : 'processes'} of this stack stopped` });
   const survivors = livingRecords(layout);
-  if (survivors.length > 0) return { ran, failure: survived(survivors) };
+  const [failure = survivors.length > 0 ? survived(survivors) : null] = failures;
+  if (failure) return { ran, failure };
   clearRunDir(layout);
   return { ran: ran || strays > 0, failure: null };
 }
