@@ -94,7 +94,10 @@ export class Consumers {
 
   #receive(session: ConsumeSession, wish: Wish, message: ConsumeMessage | null): void {
     if (message === null) {
-      this.link().fail(session, new Error(`the broker ended the consumer of ${wish.options.queue}: was the queue deleted?`));
+      this.link().fail(
+        session,
+        new Error(`the broker ended the consumer of ${wish.options.queue}: was the queue deleted?`),
+      );
       return;
     }
     const delivery = this.#deliveryOf(session, wish.options.queue, message);

@@ -43,7 +43,8 @@ export class Publisher {
     const link = this.link();
     if (this.#closed) return Promise.reject(new BrokerUnavailable('this application is closed'));
     const blocked = link.session?.blocked;
-    if (typeof blocked === 'string') return Promise.reject(new BrokerBlocked(`the broker takes no messages: ${blocked}`));
+    if (typeof blocked === 'string')
+      return Promise.reject(new BrokerBlocked(`the broker takes no messages: ${blocked}`));
     return new Promise((resolve, reject) => {
       const entry: Entry = {
         route,
@@ -129,7 +130,9 @@ export class Publisher {
           entries.delete(entry);
           if (entries.size === 0) this.#inFlight.delete(key);
           this.#count -= 1;
-          entry.settle(nacked ? new QueueFull(`the broker refused a message for ${route.key}: the queue is full`) : null);
+          entry.settle(
+            nacked ? new QueueFull(`the broker refused a message for ${route.key}: the queue is full`) : null,
+          );
           this.#pump();
         },
       );

@@ -1,5 +1,13 @@
 import type { Channel, ChannelModel } from 'amqplib';
-import type { Broker, BrokerHealth, ConsumeOptions, OutgoingMessage, Route, Subscription, Topology } from '../ports/broker.js';
+import type {
+  Broker,
+  BrokerHealth,
+  ConsumeOptions,
+  OutgoingMessage,
+  Route,
+  Subscription,
+  Topology,
+} from '../ports/broker.js';
 import { withDeadline } from '../util/deadline.js';
 import { asError } from '../util/errors.js';
 import { Consumers, type ConsumeSession } from './amqp-consumer.js';
@@ -86,7 +94,8 @@ export function createAmqpBroker(options: { readonly url: string; readonly name:
 
 function withHeartbeat(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : null;
-  if (url === null || !/^amqps?:$/.test(url.protocol)) throw new TypeError('the broker must be an amqp:// or amqps:// URL');
+  if (url === null || !/^amqps?:$/.test(url.protocol))
+    throw new TypeError('the broker must be an amqp:// or amqps:// URL');
   if (!url.searchParams.has('heartbeat')) url.searchParams.set('heartbeat', String(HEARTBEAT_S));
   return url.href;
 }

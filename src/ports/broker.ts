@@ -1,7 +1,10 @@
 /** What must exist in the broker before anything is published or consumed. Declaring the same twice is harmless. */
 export interface Topology {
   readonly exchanges: readonly { readonly name: string; readonly type: 'topic' | 'direct' }[];
-  readonly queues: readonly { readonly name: string; readonly args: Readonly<Record<string, string | number | boolean>> }[];
+  readonly queues: readonly {
+    readonly name: string;
+    readonly args: Readonly<Record<string, string | number | boolean>>;
+  }[];
   readonly bindings: readonly {
     readonly source: string;
     readonly destination: string;

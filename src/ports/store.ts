@@ -79,3 +79,23 @@ export class StoreUnavailable extends Unavailable {
   override readonly name = 'StoreUnavailable';
   readonly code = 'MEMT_STORE_UNAVAILABLE';
 }
+
+/**
+ * Whether attempt `attempt` may begin, by what is recorded; null when it may. The one place that decides, for every store:
+ *
+ *     (none) -> STARTED -> SUCCESS | FAILURE | DEAD      final
+ *                  ^  \-> RETRY -> STARTED (next attempt)
+ */
+export function refusal(record: Pick<TaskRecord, 'state' | 'attempt' | 'dueAt'>, attempt: number): Begin | null {
+  switch (record.state) {
+    case 'SUCCESS':
+    case 'FAILURE':
+    case 'DEAD':
+      return { kind: 'settled', state: record.state };
+    case 'RETRY':
+      if (record.attempt === attempt) return { kind: 'retried', dueAt: record.dueAt ?? 0 };
+      return record.attempt > attempt ? { kind: 'stale' } : null;
+    case 'STARTED':
+      return record.attempt > attempt ? { kind: 'stale' } : null;
+  }
+}

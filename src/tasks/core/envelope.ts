@@ -54,7 +54,8 @@ export function decode(message: IncomingMessage): Decoded {
   if (!isId(id)) return refuse('no message id');
   if (type === null || type === '') return refuse('no task name in the property "type"');
   const schema = headers[HEADERS.schema] ?? ENVELOPE_SCHEMA;
-  if (schema !== ENVELOPE_SCHEMA) return refuse(`envelope version ${describe(schema)}, this worker knows ${ENVELOPE_SCHEMA}`);
+  if (schema !== ENVELOPE_SCHEMA)
+    return refuse(`envelope version ${describe(schema)}, this worker knows ${ENVELOPE_SCHEMA}`);
   const attempt = headers[HEADERS.attempt] ?? 1;
   if (!isCount(attempt)) return refuse(`attempt ${describe(attempt)} is no count`);
   const enqueuedAt = headers[HEADERS.enqueuedAt];
@@ -66,14 +67,25 @@ export function decode(message: IncomingMessage): Decoded {
   }
   return {
     ok: true,
-    envelope: { id, task: type, attempt, enqueuedAt: isCount(enqueuedAt) ? enqueuedAt : Date.now(), body: message.body },
+    envelope: {
+      id,
+      task: type,
+      attempt,
+      enqueuedAt: isCount(enqueuedAt) ? enqueuedAt : Date.now(),
+      body: message.body,
+    },
     input,
   };
 }
 
 /** Ids are chosen by callers too: anything printable of a sane length. */
 export function isId(value: unknown): value is string {
-  return typeof value === 'string' && value !== '' && Buffer.byteLength(value) <= MAX_ID_BYTES && !/[\p{Cc}\p{Cs}]/u.test(value);
+  return (
+    typeof value === 'string' &&
+    value !== '' &&
+    Buffer.byteLength(value) <= MAX_ID_BYTES &&
+    !/[\p{Cc}\p{Cs}]/u.test(value)
+  );
 }
 
 function isCount(value: unknown): value is number {

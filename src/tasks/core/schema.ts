@@ -9,8 +9,7 @@ export interface StandardSchema<In = unknown, Out = In> {
 }
 
 export type SchemaResult<Out> =
-  | { readonly value: Out; readonly issues?: undefined }
-  | { readonly issues: readonly SchemaIssue[] };
+  { readonly value: Out; readonly issues?: undefined } | { readonly issues: readonly SchemaIssue[] };
 
 export interface SchemaIssue {
   readonly message: string;
@@ -18,8 +17,7 @@ export interface SchemaIssue {
 }
 
 export type Checked<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly issues: readonly string[] };
+  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly issues: readonly string[] };
 
 /** Without a schema every value passes. Issues come as `path.to.it: message`. */
 export async function check<Out>(schema: StandardSchema<unknown, Out> | null, value: unknown): Promise<Checked<Out>> {

@@ -77,7 +77,11 @@ export class MemoryBroker implements Broker {
   }
 
   health(): BrokerHealth {
-    return { publishing: !this.#down, consuming: !this.#down, reason: this.#down ? 'the memory broker is cut off' : null };
+    return {
+      publishing: !this.#down,
+      consuming: !this.#down,
+      reason: this.#down ? 'the memory broker is cut off' : null,
+    };
   }
 
   close(): Promise<void> {

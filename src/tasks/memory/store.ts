@@ -1,4 +1,4 @@
-import type { Begin, Outcome, Store, StoredError, TaskRecord } from '../../ports/store.js';
+import { refusal, type Begin, type Outcome, type Store, type StoredError, type TaskRecord } from '../../ports/store.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -21,7 +21,8 @@ export class MemoryStore implements Store {
 
   retry(id: string, attempt: number, error: StoredError, dueAt: number): Promise<boolean> {
     const record = this.#records.get(id);
-    if (record?.state !== 'STARTED' || record.attempt !== attempt) return Promise.resolve(false);
+    if (record?.attempt !== attempt || isFinal(record)) return Promise.resolve(false);
+    if (record.state === 'RETRY') return Promise.resolve(true);
     Object.assign(record, { state: 'RETRY', error, dueAt });
     record.ends += 1;
     return Promise.resolve(true);
@@ -72,19 +73,4 @@ function fresh(run: { id: string; task: string; attempt: number; worker: string 
 
 function isFinal(record: TaskRecord): boolean {
   return record.state === 'SUCCESS' || record.state === 'FAILURE' || record.state === 'DEAD';
-}
-
-/** Why a run must not begin; null when it may. The one place that decides, for every store. */
-export function refusal(record: TaskRecord, attempt: number): Begin | null {
-  switch (record.state) {
-    case 'SUCCESS':
-    case 'FAILURE':
-    case 'DEAD':
-      return { kind: 'settled', state: record.state };
-    case 'RETRY':
-      if (record.attempt === attempt) return { kind: 'retried', dueAt: record.dueAt ?? 0 };
-      return record.attempt > attempt ? { kind: 'stale' } : null;
-    case 'STARTED':
-      return record.attempt > attempt ? { kind: 'stale' } : null;
-  }
 }
