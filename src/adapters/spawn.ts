@@ -1,3 +1,4 @@
+import type { Options } from 'execa';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { bootId, statOf } from '../host/proc.js';
@@ -13,7 +14,8 @@ import type { Spawned } from '../ports/spawner.js';
 export async function spawnDetached(launch: EngineLaunch): Promise<Spawned> {
   const { execa } = await import('execa');
   mkdirSync(dirname(launch.stdoutFile), { recursive: true, mode: 0o700 });
-  const output = openSync(launch.stdoutFile, 'a', 0o600);
+  // execa passes any descriptor on; its types list only the first few.
+  const output = openSync(launch.stdoutFile, 'a', 0o600) as 3;
   try {
     const child = execa(launch.command, [...launch.args], {
       cwd: launch.cwd,
@@ -23,7 +25,9 @@ export async function spawnDetached(launch: EngineLaunch): Promise<Spawned> {
       cleanup: false,
       reject: false,
       buffer: false,
-      stdio: ['ignore', output, output],
+      stdin: 'ignore',
+      stdout: output,
+      stderr: output,
     });
     const { pid } = child;
     // Read before the event loop can reap it: a child that is dead already is a zombie with its start time intact.

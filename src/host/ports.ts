@@ -1,18 +1,17 @@
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { userInfo } from 'node:os';
+import { createServer, isIP } from 'node:net';
+import { basename } from 'node:path';
+import { codeOf } from '../util/errors.js';
 import { commandOf, pids, statOf } from './proc.js';
 
 /** Who listens on a TCP port. */
 export interface PortHolder {
-  readonly port: number;
-  /** null when its owner's /proc entries cannot be read: another user's process. */
+  /** null when its files belong to another user and we are not root. */
   readonly pid: number | null;
   readonly uid: number;
-  /** Its name in /etc/passwd, else the number. */
+  /** Login name of `uid`, or the number when it has none. */
   readonly user: string;
-  /** Program name; empty when unknown. */
-  readonly name: string;
+  /** Full command line, empty when it cannot be read. May hold secrets: show `describeHolder` instead. */
   readonly command: string;
 }
 
@@ -24,30 +23,51 @@ interface Listener {
 }
 
 const LISTEN = '0A';
+/** Linux hands out ephemeral ports from here upward: a server on one may find a client sitting on it. */
+const FIRST_EPHEMERAL = 32768;
+const SCAN = 200;
 
-/**
- * Who listens on `port` at an address that collides with `host` (the same one, or any address). null = nobody, or no /proc.
- */
-export function holderOf(port: number, host = '127.0.0.1'): PortHolder | null {
-  const listener = listeners().find((one) => one.port === port && collides(one.address, host));
+/** Who listens on `port` so that `host` could not; null when nobody does, or where there is no /proc. */
+export function holderOf(port: number, host = '0.0.0.0'): PortHolder | null {
+  const listener = listeners().find((candidate) => candidate.port === port && overlaps(candidate.address, host));
   if (!listener) return null;
   const pid = pidOfSocket(listener.inode);
-  return {
-    port,
-    pid,
-    uid: listener.uid,
-    user: userName(listener.uid),
-    name: pid === null ? '' : (statOf(pid)?.comm ?? ''),
-    command: pid === null ? '' : commandOf(pid),
-  };
+  return { pid, uid: listener.uid, user: userName(listener.uid), command: pid === null ? '' : commandOf(pid) };
 }
 
-/** `node (pid 4711, user ana, server.js)`. */
+/** For messages: `node (pid 4711, user ana, server.js)`. Names the program and its script, never its arguments. */
 export function describeHolder(holder: PortHolder): string {
   if (holder.pid === null) return `a process of user ${holder.user}`;
-  const script = holder.command.split(' ').slice(1).find((word) => !word.startsWith('-'));
-  const shown = script === undefined ? '' : `, ${script.length > 60 ? `…${script.slice(-59)}` : script}`;
-  return `${holder.name} (pid ${holder.pid}, user ${holder.user}${shown})`;
+  const words = holder.command.split(' ');
+  const program = basename(words[0] ?? '') || (statOf(holder.pid)?.comm ?? 'a process');
+  const script = words.slice(1).find((word) => /\.(?:[cm]?[jt]s|py|rb|jar|php|pl|sh)$/.test(word));
+  const details = [`pid ${holder.pid}`, `user ${holder.user}`, ...(script === undefined ? [] : [basename(script)])];
+  return `${program} (${details.join(', ')})`;
+}
+
+/**
+ * `preferred`, or the next free port above it (at most 200 further, never an ephemeral one).
+ * @throws Error when all of them are taken
+ */
+export async function freePort(preferred: number, host = '127.0.0.1'): Promise<number> {
+  for (let port = preferred; port < Math.min(preferred + SCAN, FIRST_EPHEMERAL); port += 1) {
+    if (await isFree(port, host)) return port;
+  }
+  throw new Error(`no free port on ${host} from ${preferred} up`);
+}
+
+/** True when `host:port` can be bound right now; nothing is left bound. */
+export async function isFree(port: number, host = '127.0.0.1'): Promise<boolean> {
+  // A bind alone would pass beside a wildcard listener, which Linux allows with SO_REUSEADDR on some families.
+  if (holderOf(port, host)) return false;
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', (error) => {
+      if (codeOf(error) === 'EADDRINUSE' || codeOf(error) === 'EACCES') resolve(false);
+      else reject(error);
+    });
+    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(true)));
+  });
 }
 
 function listeners(): Listener[] {
@@ -58,69 +78,77 @@ function listeners(): Listener[] {
     } catch {
       return []; // no IPv6, or not Linux
     }
-    return text.split('\n').slice(1).flatMap((line) => {
-      const fields = line.trim().split(/\s+/);
-      const [address, port] = (fields[1] ?? '').split(':');
-      if (fields[3] !== LISTEN || address === undefined || port === undefined) return [];
-      return [{ address, port: Number.parseInt(port, 16), uid: Number(fields[7]), inode: fields[9] ?? '' }];
-    });
+    return parseListeners(text);
   });
 }
 
-const ANY_V4 = '00000000';
-const ANY_V6 = '0'.repeat(32);
-const MAPPED = /^0{16}FFFF0000/;
+/** Listening rows of /proc/net/tcp or tcp6; pure. */
+export function parseListeners(text: string): Listener[] {
+  return text
+    .split('\n')
+    .slice(1)
+    .flatMap((line) => {
+      const [, local = '', , state, , , , uid, , inode] = line.trim().split(/\s+/);
+      const [address = '', port = ''] = local.split(':');
+      if (state !== LISTEN || inode === undefined) return [];
+      return [{ address: decodeAddress(address), port: Number.parseInt(port, 16), uid: Number(uid), inode }];
+    });
+}
 
-function collides(listening: string, host: string): boolean {
-  if (listening === ANY_V4 || listening === ANY_V6) return true;
-  if (host === '0.0.0.0' || host === '::') return true;
-  const v4 = MAPPED.test(listening) ? listening.slice(-8) : listening;
-  if (host === '::1') return listening === '00000000000000000000000001000000';
-  const wanted = (host === 'localhost' ? '127.0.0.1' : host).split('.').reverse().map((part) => Number(part).toString(16).padStart(2, '0').toUpperCase()).join('');
-  return v4 === wanted;
+/** The kernel prints addresses as 32-bit words in host order: `0100007F` is 127.0.0.1. */
+function decodeAddress(hex: string): string {
+  const words = hex.match(/.{8}/g) ?? [];
+  const bytes = words.flatMap((word) => [6, 4, 2, 0].map((at) => Number.parseInt(word.slice(at, at + 2), 16)));
+  if (bytes.length === 4) return bytes.join('.');
+  const mapped = bytes.slice(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
+  if (mapped) return bytes.slice(12).join('.');
+  if (bytes.every((byte) => byte === 0)) return '::';
+  if (bytes.slice(0, 15).every((byte) => byte === 0) && bytes[15] === 1) return '::1';
+  return Array.from({ length: 8 }, (_, at) =>
+    (((bytes[at * 2] ?? 0) << 8) | (bytes[at * 2 + 1] ?? 0)).toString(16),
+  ).join(':');
+}
+
+/** True when a listener on `address` keeps `host` from being bound or answers in its place. */
+function overlaps(address: string, host: string): boolean {
+  const wanted = host === 'localhost' ? '127.0.0.1' : host;
+  const any = (value: string): boolean => value === '0.0.0.0' || value === '::' || value === '';
+  if (any(address) || any(wanted) || isIP(wanted) === 0) return true;
+  return address === wanted || (host === 'localhost' && address === '::1');
 }
 
 function pidOfSocket(inode: string): number | null {
-  const target = `socket:[${inode}]`;
+  const link = `socket:[${inode}]`;
   for (const pid of pids()) {
-    let descriptors: string[];
-    try {
-      descriptors = readdirSync(`/proc/${pid}/fd`);
-    } catch {
-      continue; // another user's process, or it has just ended
-    }
-    for (const descriptor of descriptors) {
-      try {
-        if (readlinkSync(`/proc/${pid}/fd/${descriptor}`) === target) return pid;
-      } catch {
-        // closed while we looked
-      }
-    }
+    if (holdsSocket(pid, link)) return pid;
   }
   return null;
 }
 
+function holdsSocket(pid: number, link: string): boolean {
+  const folder = `/proc/${pid}/fd`;
+  let names: string[];
+  try {
+    names = readdirSync(folder);
+  } catch {
+    return false; // gone, or another user's
+  }
+  return names.some((name) => {
+    try {
+      return readlinkSync(`${folder}/${name}`) === link;
+    } catch {
+      return false; // closed meanwhile
+    }
+  });
+}
+
 function userName(uid: number): string {
   try {
-    const row = readFileSync('/etc/passwd', 'utf8').split('\n').find((line) => line.split(':')[2] === String(uid));
+    const row = readFileSync('/etc/passwd', 'utf8')
+      .split('\n')
+      .find((line) => line.split(':')[2] === String(uid));
     return row?.split(':')[0] ?? String(uid);
   } catch {
-    return uid === process.getuid?.() ? userInfo().username : String(uid);
+    return String(uid);
   }
-}
-
-/** The first port from `preferred` upward that can be bound on `host`; tries 500. */
-export async function freePort(preferred: number, host = '127.0.0.1'): Promise<number> {
-  for (let port = preferred; port < preferred + 500 && port < 65_536; port += 1) {
-    if (await canBind(port, host)) return port;
-  }
-  throw new Error(`no free port from ${preferred} to ${preferred + 499} on ${host}`);
-}
-
-function canBind(port: number, host: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(true)));
-  });
 }
