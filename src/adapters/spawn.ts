@@ -1,4 +1,3 @@
-import type { Options } from 'execa';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { bootId, statOf } from '../host/proc.js';
