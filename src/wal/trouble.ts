@@ -5,6 +5,7 @@ import { asError, codeOf } from '../util/errors.js';
 export function diskTrouble(error: unknown, doing: string): FailureError {
   if (error instanceof FailureError) return error;
   const code = codeOf(error);
+  if (code === undefined) throw error;
   switch (code) {
     case 'ENOSPC':
     case 'EDQUOT':
@@ -27,13 +28,7 @@ export function diskTrouble(error: unknown, doing: string): FailureError {
         what: `cannot ${doing}: not permitted (${code})`,
         mend: 'Make the folder writable for the user that runs memt, or configure another one',
       });
-    case 'ENOTDIR':
-    case 'EEXIST':
-    case 'ENAMETOOLONG':
-    case 'EMFILE':
-      return new FailureError({ kind: 'data-dir', what: `cannot ${doing}: ${asError(error).message}` });
     default:
-      if (code === undefined) throw error;
       return new FailureError({ kind: 'data-dir', what: `cannot ${doing}: ${asError(error).message}` });
   }
 }

@@ -9,7 +9,7 @@ export interface WalOptions {
    * Called once per record, oldest first, before `openWal` resolves. `payload` is a view on a larger read buffer: it stays intact,
    * but keeping it keeps the whole buffer (256 KiB) in memory, so copy what is kept. A throw ends `openWal` with that error.
    */
-  onRecord(payload: Buffer): void;
+  readonly onRecord: (payload: Buffer) => void;
   /** Size in bytes at which a new segment is begun; default 64 MiB. */
   readonly segmentBytes?: number;
   /** How long written data may stay unsynced, in ms; default 100. */
