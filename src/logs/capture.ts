@@ -1,7 +1,8 @@
-import { writeSync } from 'node:fs';
+import { fstatSync, writeSync } from 'node:fs';
 import type { Level } from '../model/level.js';
 import type { Json } from '../model/record.js';
 import { detailsOf } from './console-record.js';
+import { MARK } from './filter.js';
 import type { Fields, Parsed } from './parse/parsed.js';
 import { redirectDescriptor, rotateOpenFile } from './redirect.js';
 import { stackOf, summaryOf } from './stack-of.js';
@@ -22,6 +23,8 @@ export interface LogFields {
   readonly [key: string]: unknown;
 }
 
+/** A line's own time further away than this is kept as a field: files stay ordered by time, which is how readers search them. */
+const MAX_TIME_DRIFT_MS = 30_000;
 const MAX_TEXT = 128 * 1024;
 /** Size and age of a look at which the raw output files are rotated: bytes, ms. */
 const RAW_MAX_BYTES = 16 * 1024 * 1024;
@@ -51,8 +54,13 @@ export function captureOutput(options: {
     return true;
   };
   const raw = file.replace(/\.ndjson$/, '');
-  redirect(1, `${raw}.out`);
-  redirect(2, `${raw}.err`);
+  const mark = recordLine(
+    { level: 'trace', text: 'output of another process from here on', fields: { [MARK]: true } },
+    unit,
+    instance,
+  );
+  redirect(1, `${raw}.out`, mark);
+  redirect(2, `${raw}.err`, mark);
   takeOverStreams(emit);
   takeOverConsole(emit);
   recordCrashes(emit);
@@ -60,16 +68,21 @@ export function captureOutput(options: {
 }
 
 function recordLine(parsed: Parsed, unit: string, instance: string): string {
-  const { time, level, text, fields, stack } = parsed;
+  const { level, text, fields, stack } = parsed;
+  const now = Date.now();
+  const own = parsed.time === undefined ? now : Date.parse(parsed.time);
+  const kept = Math.abs(own - now) <= MAX_TIME_DRIFT_MS;
   // The order of the keys is part of the file format: readers find the level by its place.
   return JSON.stringify({
-    time: time ?? new Date().toISOString(),
+    time: new Date(kept ? own : now).toISOString(),
     level,
     unit,
     instance,
     pid: process.pid,
     text: cut(text),
-    ...(fields === undefined || Object.keys(fields).length === 0 ? {} : { fields }),
+    ...(kept && (fields === undefined || Object.keys(fields).length === 0)
+      ? {}
+      : { fields: kept ? fields : { ...fields, time: parsed.time } }),
     ...(stack === undefined ? {} : { stack: cut(stack) }),
   });
 }
@@ -103,7 +116,13 @@ function loggerTo(emit: Emit): Logger {
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error'), fatal: at('fatal') };
 }
 
-function redirect(fd: 1 | 2, file: string): void {
+function redirect(fd: 1 | 2, file: string, mark: string): void {
   if (!redirectDescriptor(fd, file)) return;
+  try {
+    // Raw lines carry no time: the mark tells readers that what stands above it came before now.
+    if (fstatSync(fd).size > 0) writeSync(fd, `\n${mark}\n`);
+  } catch {
+    // a full disk: the times of a few raw lines are less exact
+  }
   setInterval(() => rotateOpenFile(fd, file, RAW_MAX_BYTES, RAW_KEEP), RAW_LOOK_MS).unref();
 }

@@ -14,6 +14,9 @@ const ERROR_HEAD =
   /^(?:Uncaught |Unhandled \w+:? |.{0,40}\[(?:as )?)?(?:[A-Za-z_$][\w$.]*)?(?:Error|Exception|Rejection)\b(?: \[[\w]+\])?(?::|\s*$|\s\{)/;
 const FATAL_HEAD =
   /^(?:FATAL ERROR: |Fatal error|panic: |Segmentation fault|#\s+Fatal error|Node\.js v\d+\.\d+\.\d+$|\[\d+:0x[0-9a-f]+\])/;
+/** What the Erlang VM and RabbitMQ's script say on their way out, before or beside the log. */
+const ERLANG_END =
+  /^(?:BOOT FAILED|Error during startup: |\{?"?init terminating in |Kernel pid terminated|Error when reading .*cookie|Cookie file .+ must be|\{"Kernel pid terminated|ERROR: node with name )/;
 const NODE_WARNING = /^\(node:\d+\) (?:\[(\w+)\] )?(\w*Warning): /;
 
 /** True for a line that belongs to the one before: indented, a caret, a closing bracket, `Caused by`, Node's crash epilogue. */
@@ -46,7 +49,7 @@ export function parseTextBlock(block: string, stream: Stream): Parsed {
   const stamp = LEADING_TIMESTAMP.exec(clean);
   const time = stamp ? isoTime(stamp[1]) : undefined;
   const body = stamp && time !== undefined ? clean.slice(stamp[0].length) : clean;
-  const parts = crash(body) ?? trace(body);
+  const parts = crash(body) ?? trace(body) ?? erlangEnd(body);
   const lead = leadingLevel(body);
   const level = parts?.level ?? lead?.level ?? logfmtLevel(body) ?? warningLevel(body);
   const text = parts?.text ?? (lead ? body.slice(lead.length) : body);
@@ -97,6 +100,12 @@ function opensTraceHead(line: string): boolean {
 
 function isCrashHead(line: string): boolean {
   return /^(?:node:[\w/]+|(?:file:\/\/)?\/.+\.[cm]?[jt]sx?):\d+$/.test(line);
+}
+
+function erlangEnd(body: string): Trace | undefined {
+  if (!ERLANG_END.test(body)) return undefined;
+  const [first = ''] = body.split('\n', 1);
+  return { level: 'error', text: first, stack: body.length > first.length ? body : undefined };
 }
 
 function trace(body: string): Trace | undefined {
