@@ -80,5 +80,7 @@ export interface WebSettings {
   /** Blocked event loop limit, 0 = off. */
   readonly timeoutMs: number;
   readonly gracefulTimeoutMs: number;
+  /** Time an instance has from its gate to its first answer, ms; default 30,000. */
+  readonly bootTimeoutMs?: number;
   readonly backlog: number;
 }
