@@ -71,14 +71,17 @@ export class Keeper {
   async #repair(stack: StackFile, signal: AbortSignal): Promise<'done' | 'handed-over'> {
     const work = this.#due(stack);
     if (work.length === 0) return 'done';
-    const got = await acquireLock({ name: this.context.layout.lockName, verb: 'keeper', waitMs: 0, signal });
+    const cancel = new AbortController();
+    const give = AbortSignal.any([signal, cancel.signal]);
+    // A verb that asks for the lock gets it: a half-started engine is stopped again.
+    const got = await acquireLock({ name: this.context.layout.lockName, verb: 'keeper', waitMs: 0, signal, onCancel: () => cancel.abort() });
     if (got.kind !== 'held') return 'done';
     try {
       // A verb may have changed the world while we waited for the lock.
       const current = readStackFile(this.context.layout);
       if (current?.phase !== 'up') return 'done';
       const daemonDied = !livingRecord(this.context.layout, PM2_DAEMON);
-      for (const unit of work) await this.#bringBack(current, unit, signal);
+      for (const unit of work) if (!give.aborted) await this.#bringBack(current, unit, give);
       return daemonDied ? await this.#renewDaemon(current) : 'done';
     } finally {
       await got.lock.release(null);

@@ -1,14 +1,17 @@
 import { FailureError, type Failure } from '../model/failure.js';
 import type { Settings } from '../model/settings.js';
+import { startOrder } from '../plan/graph.js';
 import type { Step, UpPlan } from '../plan/step.js';
+import { stackGraph } from '../plan/up.js';
 import type { ManagedProcess, ProcessManager } from '../ports/process-manager.js';
 import { asError } from '../util/errors.js';
 import type { RunContext } from './context.js';
 import { engineUnit, startEngine, waitForEngine } from './engines.js';
 import { closeGate, forkGraceMs, forkUnit, openGate, waitFork, type EngineUris } from './forks.js';
 import { connectManager, forkKeeper, KEEPER, PM2_DAEMON } from './helpers.js';
-import { livingRecord } from './processes.js';
-import { writeStackFile, type StackUnit } from './stack-file.js';
+import { livingRecord, livingRecords } from './processes.js';
+import { readStackFile, writeStackFile, type StackFile, type StackUnit } from './stack-file.js';
+import { clearRunDir } from './state-dir.js';
 import { stopEngine, stopFork, stopHelper, sweepStrays, type StopOptions } from './stop-unit.js';
 import { reachableUrls, type LabelledUrl } from './urls.js';
 
@@ -50,6 +53,8 @@ class UpRun {
   readonly #versions = new Map<string, string | null>();
   readonly #signal: AbortSignal;
   readonly #uris: EngineUris;
+  /** The stack as it was before this run: what it names and this plan does not touch stays part of the stack. */
+  readonly #before: StackFile | null;
   #manager: Promise<ProcessManager> | undefined;
 
   constructor(
@@ -59,6 +64,7 @@ class UpRun {
     readonly options: UpOptions,
   ) {
     this.#signal = AbortSignal.any([options.signal, this.#abort.signal]);
+    this.#before = readStackFile(context.layout);
     this.#uris = { mongodb: this.#uriOf('mongodb'), rabbitmq: this.#uriOf('rabbitmq') };
   }
 
@@ -96,8 +102,13 @@ class UpRun {
       await undo.run({ hurry: this.options.hurry, onProgress: (text) => this.#progress(undo.unit, text) });
     }
     this.#disconnectManager();
-    const nothingLeft = this.plan.steps.every((step) => step.action !== 'keep');
-    if (nothingLeft) await sweepStrays(this.context.layout, { hurry: this.options.hurry, onProgress: () => undefined });
+    const { layout } = this.context;
+    if (livingRecords(layout).length === 0) {
+      await sweepStrays(layout, { hurry: this.options.hurry, onProgress: () => undefined });
+      clearRunDir(layout);
+    } else if (this.#before) {
+      writeStackFile(layout, this.#before);
+    }
     return units.filter((unit) => unit !== KEEPER && unit !== PM2_DAEMON);
   }
 
@@ -238,12 +249,15 @@ class UpRun {
   }
 
   #writeStack(phase: 'starting' | 'up'): void {
-    const units = this.plan.steps.map((step): StackUnit => ({
+    const planned = this.plan.steps.map((step): StackUnit => ({
       name: step.unit,
       engine: step.engine,
       version: this.#versions.get(step.unit) ?? step.version,
       instances: step.instances,
     }));
+    const others = (this.#before?.units ?? []).filter((unit) => !planned.some((one) => one.name === unit.name));
+    const order = startOrder(stackGraph(this.settings));
+    const units = [...planned, ...others].sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
     writeStackFile(this.context.layout, { schema: 1, version: this.context.version, phase, since: Date.now(), settings: this.settings, units });
   }
 }
