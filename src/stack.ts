@@ -1,8 +1,12 @@
 import { existsSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { evaluateCount, parseCount } from './config/count.js';
+import { cpuCount } from './config/cpus.js';
 import { CONFIG_NAMES } from './config/find.js';
+import { readCpuFacts } from './host/cgroup.js';
 import { MEMT_ENV } from './model/launch.js';
+import { parseDuration } from './util/duration.js';
 import { ENTRIES } from './util/entries.js';
 import type { StackConfig } from './config/stack-config.js';
 
@@ -24,7 +28,7 @@ export interface Pm2App {
   readonly script: string;
   readonly cwd: string;
   readonly exec_mode: 'fork';
-  readonly instances: 1;
+  readonly instances: number;
   readonly pmx: false;
   readonly treekill: false;
   readonly vizion: false;
@@ -39,8 +43,9 @@ export interface DefinedStack {
   readonly memt: StackConfig;
 }
 
-/** Longest drain under bare PM2, ms: above the default graceful timeout of 30 s, so that PM2 never cuts it short. */
-const KILL_TIMEOUT_MS = 35_000;
+const GRACEFUL_MS = 30_000;
+/** What PM2 waits beyond the graceful timeout before SIGKILL, ms: PM2 must never cut a drain short. */
+const KILL_MARGIN_MS = 5_000;
 
 /**
  * Describes the stack. Checks nothing and never throws: `memt config check` (and every `memt up`) reports all problems at once.
@@ -60,54 +65,82 @@ export function defineStack(config: StackConfig): DefinedStack {
   return { apps: appsOf(config, callerFile()), memt: config };
 }
 
-/** PM2's view: one process per worker and one web server, whatever the values look like. */
+/** PM2's view: the worker processes, and one web server which forks its own instances; whatever the values look like. */
 function appsOf(config: unknown, file: string | undefined): Pm2App[] {
   const sections = recordOf(config);
-  const groups = Object.keys(recordOf(sections['workers']));
-  const name = typeof sections['name'] === 'string' && sections['name'] !== '' ? `${sections['name']}-` : '';
+  const prefix = typeof sections['name'] === 'string' && sections['name'] !== '' ? `${sections['name']}-` : '';
+  const groups = Object.entries(recordOf(sections['workers']));
+  const workers = [['worker', sections['worker']] as const, ...groups].filter(([, section]) => isOn(section));
   return [
-    ...(isOn(sections['worker']) ? [appOf(`${name}worker`, 'worker', ENTRIES.worker, file)] : []),
-    ...groups
-      .filter((group) => isOn(recordOf(sections['workers'])[group]))
-      .map((group) => appOf(`${name}${group}`, group, ENTRIES.worker, file)),
-    ...(isOn(sections['web']) ? [appOf(`${name}web`, 'web', ENTRIES.web, file)] : []),
+    ...workers.map(([unit, section]) => ({
+      ...appOf(prefix, unit, recordOf(section), file),
+      script: ENTRIES.worker,
+      instances: processesOf(recordOf(section)['processes']),
+    })),
+    ...(isOn(sections['web']) ? [appOf(prefix, 'web', recordOf(sections['web']), file)] : []),
   ];
 }
 
-function appOf(name: string, unit: string, script: string, file: string | undefined): Pm2App {
-  const cwd = file === undefined ? process.cwd() : join(file, '..');
+function appOf(
+  prefix: string,
+  unit: string,
+  section: Readonly<Record<string, unknown>>,
+  file: string | undefined,
+): Pm2App {
+  const graceful = section['gracefulTimeout'];
+  const gracefulMs = typeof graceful === 'string' || typeof graceful === 'number' ? parseDuration(graceful) : undefined;
   return {
-    name,
-    script,
-    cwd,
+    name: `${prefix}${unit}`,
+    script: ENTRIES.web,
+    cwd: file === undefined ? process.cwd() : dirname(file),
     exec_mode: 'fork',
     instances: 1,
     pmx: false,
     treekill: false,
     vizion: false,
-    kill_timeout: KILL_TIMEOUT_MS,
+    kill_timeout: (gracefulMs ?? GRACEFUL_MS) + KILL_MARGIN_MS,
     env: { [MEMT_ENV.unit]: unit, ...(file === undefined ? {} : { [MEMT_ENV.config]: file }) },
   };
 }
 
-/** The config file that is being executed: the first frame outside this module, else the config in the working directory. */
+/** The worker processes that memt would start; 1 for what is no count. */
+function processesOf(raw: unknown): number {
+  const given = raw === undefined || raw === null ? 'N' : raw;
+  const formula = typeof given === 'string' || typeof given === 'number' ? parseCount(given) : undefined;
+  return formula === undefined
+    ? 1
+    : Math.min(1024, Math.max(1, evaluateCount(formula, cpuCount(readCpuFacts()), '').count));
+}
+
+/** The config that is being executed: the caller that has a config's name, else the direct caller, else the config in the working directory. */
 function callerFile(): string | undefined {
   const own = fileURLToPath(import.meta.url);
-  const caller = stackFiles().find((file) => file !== own);
-  if (caller !== undefined && /\.[mc]?[jt]s$/.test(caller) && existsSync(caller)) {
-    // A helper module may call defineStack for the config: then the frame that has a config's name is the right one.
-    return stackFiles().find((file) => (CONFIG_NAMES as readonly string[]).includes(basename(file))) ?? caller;
-  }
-  return CONFIG_NAMES.map((name) => join(process.cwd(), name)).find((file) => existsSync(file));
+  const callers = stackFiles().filter((file) => file !== own && existsSync(file) && !file.includes('/node_modules/'));
+  const isConfig = (file: string): boolean => (CONFIG_NAMES as readonly string[]).includes(basename(file));
+  return (
+    callers.find(isConfig) ??
+    callers.find((file) => /\.[mc]?[jt]s$/.test(file)) ??
+    CONFIG_NAMES.map((name) => join(process.cwd(), name)).find((file) => existsSync(file))
+  );
 }
 
 /** Absolute paths of the files on the call stack, nearest first. */
 function stackFiles(): string[] {
-  const stack = new Error().stack ?? '';
-  return [...stack.matchAll(/(file:\/\/[^\s()]+?|\/[^\n()]*?):\d+:\d+\)?$/gm)].map(([, path = '']) => {
-    const plain = path.replace(/\?.*$/, '');
-    return plain.startsWith('file:') ? fileURLToPath(plain) : plain;
-  });
+  const { prepareStackTrace: previous, stackTraceLimit } = Error;
+  try {
+    // As data, because paths with blanks and brackets cannot be read out of the text for sure.
+    Error.prepareStackTrace = (_error, sites) => sites;
+    Error.stackTraceLimit = 50;
+    const sites = (new Error().stack ?? []) as unknown as readonly NodeJS.CallSite[];
+    return sites.flatMap((site) => {
+      const name = site.getFileName() ?? '';
+      if (name.startsWith('file:')) return [fileURLToPath(name)];
+      return isAbsolute(name) ? [name] : [];
+    });
+  } finally {
+    Error.prepareStackTrace = previous;
+    Error.stackTraceLimit = stackTraceLimit;
+  }
 }
 
 function isOn(value: unknown): boolean {

@@ -31,6 +31,7 @@ const GATE_LIMIT_MS = 30 * 60_000;
  */
 export async function bootChild(role: JournalRecord['role']): Promise<Child> {
   const launchFile = process.env[MEMT_ENV.launch];
+  if (launchFile === undefined && process.env[MEMT_ENV.unit] !== undefined) return bootBare();
   if (launchFile === undefined) {
     throw new FailureError({
       kind: 'usage',
@@ -41,9 +42,7 @@ export async function bootChild(role: JournalRecord['role']): Promise<Child> {
   const launch = JSON.parse(readFileSync(launchFile, 'utf8')) as Launch;
   const instance = process.env[MEMT_ENV.instance] ?? launch.unit;
   const layout = layoutOf(launch.root);
-  Object.assign(process.env, launch.env);
-  if (launch.engines.mongodb !== null) process.env['MONGODB_URI'] = launch.engines.mongodb;
-  if (launch.engines.rabbitmq !== null) process.env['RABBITMQ_URL'] = launch.engines.rabbitmq;
+  applyEnvironment(launch);
   const log = captureOutput({ file: join(layout.logDir, `${instance}.ndjson`), unit: launch.unit, instance });
   if (role !== 'engine') {
     // Engines are recorded by whoever spawns them, with version and settings.
@@ -61,6 +60,23 @@ export async function bootChild(role: JournalRecord['role']): Promise<Child> {
   }
   const control = await serveControl(join(layout.socketDir, `${instance}.sock`));
   return { launch, layout, instance, log, control, gate: (signal) => gateOf(layout, launch.unit, signal) };
+}
+
+/** A child of a PM2 that memt does not run: its output stays PM2's, nothing is recorded, and nobody opens a gate for it. */
+async function bootBare(): Promise<Child> {
+  // Loaded only here: under memt no child needs the config room.
+  const { bareControl, bareLaunch, bareLogger } = await import('./bare.js');
+  const launch = await bareLaunch();
+  const instance = process.env[MEMT_ENV.instance] ?? launch.unit;
+  applyEnvironment(launch);
+  const log = bareLogger(launch.unit, instance);
+  return { launch, layout: layoutOf(launch.root), instance, log, control: bareControl, gate: () => Promise.resolve() };
+}
+
+function applyEnvironment(launch: Launch): void {
+  Object.assign(process.env, launch.env);
+  if (launch.engines.mongodb !== null) process.env['MONGODB_URI'] = launch.engines.mongodb;
+  if (launch.engines.rabbitmq !== null) process.env['RABBITMQ_URL'] = launch.engines.rabbitmq;
 }
 
 async function gateOf(layout: Layout, unit: string, signal?: AbortSignal): Promise<void> {

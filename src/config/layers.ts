@@ -7,7 +7,7 @@ import {
   variableOf,
   type Setting,
 } from './settings-table.js';
-import { isPlainObject, type Problem } from './shape.js';
+import { isGroupName, isPlainObject, type Problem } from './shape.js';
 import { parseValue, type SettingValue } from './value.js';
 
 /** Everything that can give a setting its value. */
@@ -95,7 +95,7 @@ export function workerGroups(sources: Sources): { readonly name: string; readonl
   const names = [sources.config['workers'], sources.overlay['workers']].flatMap((groups) =>
     isPlainObject(groups) ? Object.keys(groups) : [],
   );
-  const groups = [...new Set(names)].map((name) => ({ name, section: `workers.${name}` }));
+  const groups = [...new Set(names)].filter(isGroupName).map((name) => ({ name, section: `workers.${name}` }));
   return [{ name: 'worker', section: 'worker' }, ...groups].filter(({ section }) => isOn(sources, section));
 }
 

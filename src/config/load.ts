@@ -112,14 +112,10 @@ function inFile(fileName: string): (problem: Problem) => string {
 }
 
 function invalid(file: string, problems: readonly string[], unit: string | undefined): Failure {
-  const [first = ''] = problems;
   return {
     kind: unit === undefined ? 'config-invalid' : 'entry-missing',
     ...(unit === undefined ? {} : { unit }),
-    what:
-      problems.length === 1
-        ? `${file} cannot be used: ${first}`
-        : `${file} cannot be used: ${problems.length} problems`,
+    what: `${file} cannot be used: ${problems.length} problem${problems.length === 1 ? '' : 's'}`,
     mend: 'Correct what is listed, then: memt config check',
     evidence: problems,
   };

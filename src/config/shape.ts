@@ -55,6 +55,11 @@ export function isPlainObject(value: unknown): value is Readonly<Record<string, 
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
+/** True when a worker group may be called so. */
+export function isGroupName(name: string): boolean {
+  return /^[a-z][a-z0-9-]{0,30}$/.test(name) && !RESERVED_UNITS.has(name);
+}
+
 /** Every unknown key and wrong value of a config as the user wrote it, overlays included. */
 export function shapeProblems(config: unknown, root: string): Problem[] {
   if (!isPlainObject(config))

@@ -1,13 +1,13 @@
 /**
  * The candidate that a misspelt word most likely means, or undefined when none is close.
- * Close: at most a third of its letters differ (swapped neighbours count as one), or one is the other's beginning.
+ * Close: at most two fifths of its letters differ (swapped neighbours count as one), or one is the other's beginning.
  */
 export function suggest(word: string, candidates: readonly string[]): string | undefined {
   const wanted = word.toLowerCase();
   let best: { readonly candidate: string; readonly distance: number } | undefined;
   for (const candidate of candidates) {
     const have = candidate.toLowerCase();
-    const limit = Math.max(1, Math.floor(Math.max(wanted.length, have.length) / 3));
+    const limit = Math.max(1, Math.round(Math.max(wanted.length, have.length) * 0.4));
     const prefix = wanted.length >= 3 && (have.startsWith(wanted) || wanted.startsWith(have));
     const distance = prefix ? Math.min(limit, Math.abs(have.length - wanted.length)) : editDistance(wanted, have);
     if (distance <= limit && (best === undefined || distance < best.distance)) best = { candidate, distance };
