@@ -9,6 +9,14 @@ export interface Endpoint {
   readonly user?: string;
   readonly password?: string;
   readonly vhost?: string;
+  /** Encrypted connection. Default false. */
+  readonly tls?: boolean;
+  /** `host` is a DNS seed list (mongodb+srv). Default false. */
+  readonly srv?: boolean;
+  /** Database that knows the user. Default `admin`. */
+  readonly authSource?: string;
+  /** Further members to try when the first does not answer. */
+  readonly others?: readonly { readonly host: string; readonly port: number }[];
 }
 
 /** What one look over the wire told. */
