@@ -128,7 +128,7 @@ export class Consumers {
         id: textOrNull(properties.messageId),
         type: textOrNull(properties.type),
         contentType: textOrNull(properties.contentType),
-        headers: (properties.headers ?? {}) as Readonly<Record<string, unknown>>,
+        headers: properties.headers ?? {},
         body: content,
       },
       redelivered: fields.redelivered,

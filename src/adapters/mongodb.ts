@@ -46,7 +46,7 @@ export function createMongoStore(options: {
     });
     const named = client.options.dbName !== 'test';
     const rows = client.db(named ? undefined : options.fallbackDatabase).collection<Row>(COLLECTION);
-    await rows.createIndex({ expireAt: 1 }, { expireAfterSeconds: 0 });
+    await rows.createIndexes([{ key: { expireAt: 1 }, name: 'expireAt_1', expireAfterSeconds: 0 }]);
     return rows;
   };
 

@@ -12,6 +12,7 @@ import {
 } from './core/definition.js';
 import { encode, isId, MAX_BODY_BYTES } from './core/envelope.js';
 import { InvalidInput } from './core/errors.js';
+import { jsonText } from './core/json.js';
 import { check } from './core/schema.js';
 import { MAX_DELAY_MS, NAME_PATTERN, routeTo, topologyOf } from './core/topology.js';
 import { consoleLog } from './console-log.js';
@@ -58,7 +59,9 @@ export interface Engines {
 }
 
 /** Marks an App for whoever searches a module's exports: the user's copy of memt may be another than the worker's. */
-export const APP_MARK = Symbol.for('memt.app');
+export const APP_MARK: unique symbol = Symbol.for('memt.app');
+/** Marks a Task; its value is the App. */
+export const TASK_MARK: unique symbol = Symbol.for('memt.task');
 
 export class Task<In, Result> {
   constructor(
@@ -68,6 +71,10 @@ export class Task<In, Result> {
 
   get name(): string {
     return this.definition.name;
+  }
+
+  get [TASK_MARK](): App {
+    return this.app;
   }
 
   /** `enqueue` without options. */
@@ -216,7 +223,7 @@ export class App {
 function bodyOf(task: string, input: unknown): Buffer {
   let text: string | undefined;
   try {
-    text = JSON.stringify(input === undefined ? null : input);
+    text = jsonText(input === undefined ? null : input);
   } catch (error) {
     throw new InvalidInput(task, [
       `it cannot be written as JSON: ${error instanceof Error ? error.message : 'unknown'}`,

@@ -3,6 +3,7 @@ import type { Outcome } from '../ports/store.js';
 import { sleep } from '../util/deadline.js';
 import { encode, HEADERS, type Envelope } from './core/envelope.js';
 import { InvalidInput, storedError, Unrecoverable } from './core/errors.js';
+import { jsonText } from './core/json.js';
 import { retryDelay } from './core/retry.js';
 import { check } from './core/schema.js';
 import { deadQueueName, routeTo } from './core/topology.js';
@@ -96,7 +97,7 @@ async function attempt(runtime: Runtime, run: Execution): Promise<Ended> {
 function jsonOf(value: unknown): string {
   let text: string | undefined;
   try {
-    text = JSON.stringify(value ?? null);
+    text = jsonText(value ?? null);
   } catch (error) {
     throw new Unrecoverable('the result cannot be written as JSON', { cause: error });
   }

@@ -39,7 +39,7 @@ export class TaskHandle<Result = unknown> {
       let trouble: Unavailable | null = null;
       try {
         const record = await this.store().get(this.id);
-        if (record !== null && isFinal(record)) return outcomeOf<Result>(record);
+        if (record !== null && isFinal(record)) return outcomeOf(record) as Result;
         state = this.#stateOf(record);
       } catch (error) {
         if (!(error instanceof Unavailable)) throw error;
@@ -60,7 +60,7 @@ function isFinal(record: TaskRecord): record is TaskRecord & { readonly state: F
   return record.state === 'SUCCESS' || record.state === 'FAILURE' || record.state === 'DEAD';
 }
 
-function outcomeOf<Result>(record: TaskRecord & { readonly state: FinalState }): Result {
+function outcomeOf(record: TaskRecord & { readonly state: FinalState }): unknown {
   if (record.state !== 'SUCCESS') throw new TaskFailed(record.id, record.task, record.state, record.error);
-  return JSON.parse(record.result ?? 'null') as Result;
+  return JSON.parse(record.result ?? 'null');
 }

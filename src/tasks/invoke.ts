@@ -27,7 +27,10 @@ export async function invoke({ definition, input, id, attempt, log, stop }: Invo
     if (softMs !== null) {
       timers.push(setTimeout(() => abort.abort(new TimeLimitExceeded('soft', softMs)), softMs));
     }
-    const work = (async () => handler(input, { id, attempt, signal: abort.signal, log, idempotencyKey: id }))();
+    // A handler that is no async function throws at once: as a rejection, too.
+    const work = Promise.resolve({ id, attempt, signal: abort.signal, log, idempotencyKey: id }).then((context) =>
+      handler(input, context),
+    );
     if (hardMs === null) return await work;
     const limit = new Promise<never>((_resolve, reject) => {
       timers.push(

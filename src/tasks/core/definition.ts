@@ -64,6 +64,12 @@ export interface TaskDefinition {
   readonly handler: TaskHandler<unknown, unknown>;
 }
 
+/** Options may come from plain JavaScript: nothing is taken for granted. */
+function isSchema(value: unknown): value is StandardSchema {
+  const standard = (value as { readonly '~standard'?: { readonly validate?: unknown } } | null)?.['~standard'];
+  return typeof standard?.validate === 'function';
+}
+
 const HARD_AFTER_SOFT_MS = 10_000;
 const DAY_MS = 86_400_000;
 const TASK_NAME = /^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/;
@@ -88,7 +94,7 @@ export function compileTask(
   if (typeof handler !== 'function') wrong('the handler must be a function');
   const queue = options.queue ?? 'default';
   if (!NAME_PATTERN.test(queue)) wrong(`queue ${JSON.stringify(queue)} may hold letters, digits, _ and - only`);
-  if (options.input !== undefined && typeof options.input['~standard']?.validate !== 'function') {
+  if (options.input !== undefined && !isSchema(options.input)) {
     wrong('input must be a Standard Schema (Zod, Valibot, ArkType, …)');
   }
   const limits = limitsOf(options.timeLimit, ms);

@@ -1,4 +1,5 @@
 import type { HeaderValue, IncomingMessage, OutgoingMessage } from '../../ports/broker.js';
+import { jsonText } from './json.js';
 
 /** Version of the message format: headers and body of everything that memt publishes. */
 export const ENVELOPE_SCHEMA = 1;
@@ -93,7 +94,7 @@ function isCount(value: unknown): value is number {
 }
 
 function describe(value: unknown): string {
-  return (JSON.stringify(value) ?? typeof value).slice(0, 80);
+  return (jsonText(value) ?? typeof value).slice(0, 80);
 }
 
 function refuse(reason: string): Decoded {

@@ -1,4 +1,5 @@
 import type { StoredError } from '../../ports/store.js';
+import { jsonText } from './json.js';
 
 /** The input does not fit the task: refused before anything is sent. Web frameworks answer 400. */
 export class InvalidInput extends Error {
@@ -73,18 +74,22 @@ const MAX_TEXT = 16_384;
 export function storedError(thrown: unknown): StoredError {
   if (thrown instanceof Error) {
     return {
-      name: String(thrown.name).slice(0, 200),
-      message: thrown.message.slice(0, MAX_TEXT),
-      stack: thrown.stack?.slice(0, MAX_TEXT) ?? null,
+      name: textOf(thrown.name).slice(0, 200),
+      message: textOf(thrown.message).slice(0, MAX_TEXT),
+      stack: thrown.stack === undefined ? null : textOf(thrown.stack).slice(0, MAX_TEXT),
     };
   }
-  let message: string;
+  return { name: 'Error', message: textOf(thrown).slice(0, MAX_TEXT), stack: null };
+}
+
+/** Never throws: what is thrown may be anything, and an Error's own fields may have been overwritten. */
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value;
   try {
-    message = typeof thrown === 'string' ? thrown : (JSON.stringify(thrown) ?? String(thrown));
+    return jsonText(value) ?? String(value);
   } catch {
-    message = String(thrown);
+    return `a ${typeof value} that cannot be shown`;
   }
-  return { name: 'Error', message: message.slice(0, MAX_TEXT), stack: null };
 }
 
 function thrownFrom(error: StoredError): Error {
