@@ -42,7 +42,7 @@ export function bootInstance(): InstanceBoot {
   if (launch.engines.rabbitmq !== null) process.env['RABBITMQ_URL'] = launch.engines.rabbitmq;
   // What an application that listens by itself goes by.
   process.env['PORT'] = String(settings.port);
-  delete process.env[INSTANCE_MARK];
+  Reflect.deleteProperty(process.env, INSTANCE_MARK);
   const log = captureOutput({ file: join(layout.logDir, `${instance}.ndjson`), unit: launch.unit, instance });
   return { launch, settings, layout, instance, log };
 }

@@ -10,7 +10,7 @@ export interface Exit {
 /** Why an instance could not listen. Who holds a taken port is for whoever renders it to find out. */
 export function listenFailure(error: Error, host: string, port: number): Failure {
   const address = hostHeader(host, port);
-  switch (codeOf(error)) {
+  switch (codeOf(error) ?? '') {
     case 'EADDRINUSE':
       return {
         kind: 'port-taken',

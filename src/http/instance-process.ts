@@ -151,7 +151,7 @@ export class InstanceProcess {
   /** Asks it to finish what it has and to leave. */
   drain(lingerMs: number, graceMs: number): void {
     if (this.phase === 'gone') return;
-    if (this.phase === 'warming' || this.phase === 'loading') return this.kill();
+    if (this.phase === 'warming' || this.phase === 'loading') { this.kill(); return; }
     this.phase = 'draining';
     this.#does('draining');
     this.send({ memt: 'drain', lingerMs, graceMs });

@@ -6,7 +6,6 @@ import { asError, codeOf } from '../util/errors.js';
 import type { InstanceBoot } from './boot.js';
 import { listenFailure } from './explain.js';
 import { loadApplication } from './load.js';
-import { display } from './entry.js';
 import { loadError } from './load-error.js';
 import { isOurs, type FromInstance, type ToInstance } from './message.js';
 import { watchOwnListeners } from './own-listener.js';
@@ -47,7 +46,7 @@ export class WebInstance {
       if (isOurs(message)) void this.#obey(message as ToInstance);
     });
     process.on('disconnect', () => this.#orphaned());
-    process.on('uncaughtException', (error) => this.#crashed(error));
+    process.on('uncaughtException', (error) => void this.#crashed(error));
     process.on('SIGTERM', () => void this.#leave(process.connected ? LINGER_MS : 0));
     // Ctrl-C reaches the whole process group: the primary decides then.
     process.on('SIGINT', () => (process.connected ? undefined : void this.#leave(0)));
@@ -58,20 +57,21 @@ export class WebInstance {
     try {
       switch (message.memt) {
         case 'load':
-          return await this.#load();
+          { await this.#load(); return; }
         case 'listen':
-          return await this.#listen();
+          { await this.#listen(); return; }
         case 'proven':
           this.#traffic?.endProbing();
           this.#probe?.close();
           return;
         case 'drain':
-          return await this.#leave(message.lingerMs, message.graceMs);
+          { await this.#leave(message.lingerMs, message.graceMs); return; }
         default:
           return; // a newer primary may say more
       }
     } catch (error) {
-      this.#crashed(error);
+      this.#boot.log.error(`failed to ${message.memt}`, { err: error });
+      await this.#crashed(error);
     }
   }
 
@@ -89,7 +89,7 @@ export class WebInstance {
     });
     own.stop();
     this.#listensItself = own.on(settings.port) !== undefined;
-    if (!result.ok) return this.#giveUp(withOwnPorts(result.failure, own.ports(), settings.port));
+    if (!result.ok) { this.#giveUp(withOwnPorts(result.failure, own.ports(), settings.port)); return; }
     this.#tell({ memt: 'doing', text: `getting ready (${result.value.kind})` });
     this.#served = await toServer(result.value, log);
     this.#traffic = new Traffic(this.#served.server);
@@ -104,7 +104,7 @@ export class WebInstance {
     this.#tell({ memt: 'doing', text: `listening on ${host}:${port}` });
     try {
       await new Promise<void>((resolve, reject) => {
-        if (server.listening) return resolve();
+        if (server.listening) { resolve(); return; }
         server.once('error', reject);
         server.once('listening', () => {
           server.removeListener('error', reject);
@@ -113,7 +113,7 @@ export class WebInstance {
         if (!this.#listensItself) server.listen({ host, port, backlog });
       });
     } catch (error) {
-      return this.#giveUp(listenFailure(asError(error), host, port));
+      this.#giveUp(listenFailure(asError(error), host, port)); return;
     }
     const probePort = await this.#openProbe(this.#traffic);
     recordInstance(layout, launch, instance, process.pid);
@@ -150,16 +150,16 @@ export class WebInstance {
   }
 
   /** The error itself is in the log already: the capture records what is uncaught. */
-  #crashed(error: unknown): void {
+  async #crashed(error: unknown): Promise<void> {
     const { settings, launch } = this.#boot;
     switch (this.#phase) {
       case 'loading': {
         const taken = codeOf(error) === 'EADDRINUSE' && Number((error as { port?: unknown }).port) === settings.port;
-        return this.#giveUp(
+        this.#giveUp(
           taken
             ? listenFailure(asError(error), settings.host, settings.port)
-            : loadError(error, settings.app, launch.root),
-        );
+            : await loadError(error, settings.app, launch.root),
+        ); return;
       }
       case 'serving':
         this.#tell({ memt: 'crashed', text: asError(error).message });

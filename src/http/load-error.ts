@@ -4,12 +4,15 @@ import type { Failure } from '../model/failure.js';
 import { codeOf } from '../util/errors.js';
 import { packageRoot } from '../util/entries.js';
 import { display } from './entry.js';
+import { syntaxReport } from './syntax.js';
 
 const MAX_FRAMES = 5;
 
 /** The failure of an application that threw while it was loaded: with file and line, and the stack's first frames that are its own. */
-export function loadError(error: unknown, entry: string, root: string): Failure {
-  const stack = stackOf(error) ?? '';
+export async function loadError(error: unknown, entry: string, root: string): Promise<Failure> {
+  const plain = stackOf(error) ?? '';
+  const stack =
+    error instanceof SyntaxError && locationOf(plain) === undefined ? ((await syntaxReport(entry)) ?? plain) : plain;
   const frames = appFrames(stack);
   const place = locationOf(stack);
   const at = place === undefined ? display(entry, root) : display(place.file, root) + `:${place.line}`;
@@ -18,7 +21,7 @@ export function loadError(error: unknown, entry: string, root: string): Failure 
     kind: 'entry-throws',
     what: `${display(entry, root)} throws when it is loaded: ${summaryOf(error)} (${at})`,
     ...(mend === undefined ? {} : { mend }),
-    evidence: frames.length > 0 ? frames : stack.split('\n').slice(0, MAX_FRAMES + 1),
+    evidence: frames.length > 0 ? frames : stack.split('\n').filter(Boolean).slice(0, MAX_FRAMES),
   };
 }
 
@@ -28,7 +31,7 @@ export function locationOf(stack: string): { readonly file: string; readonly lin
     // A syntax error has no frame of its own: its stack begins with the bare location.
     const match = /((?:file:\/\/)?\/[^\s():]*(?:\s[^():]*)*?):(\d+)(?::\d+)?\)?$/.exec(line);
     const [, path, number] = match ?? [];
-    if (path === undefined || number === undefined || isOwn(path)) continue;
+    if (path === undefined || number === undefined || line.includes('node:') || isOwn(path)) continue;
     return { file: path.startsWith('file://') ? fileURLToPath(path) : path, line: Number(number) };
   }
   return undefined;

@@ -43,7 +43,7 @@ export async function loadApplication(options: LoadOptions): Promise<Result<Appl
       ),
     );
   } catch (error) {
-    return fail(loadError(error, file, root));
+    return fail(await loadError(error, file, root));
   }
 }
 

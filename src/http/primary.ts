@@ -83,6 +83,8 @@ export function runPrimary({ child, entry, predecessor }: PrimaryOptions): void 
     leaving.abort();
     return tier.stop();
   });
+  // With all instances gone nothing else would: and a primary that gave up must live to say why.
+  setInterval(() => undefined, 2 ** 30);
   tier.start();
   log.info(`primary of ${tier.settings.workers} instances`, { instance });
 }

@@ -41,14 +41,13 @@ export async function probeHttp(target: ProbeTarget): Promise<HttpProbe> {
   };
   const open = target.secure ? (await import('node:https')).request : request;
   return new Promise((resolve) => {
-    let call: ClientRequest | undefined;
     const finish = (probe: HttpProbe): void => {
       clearTimeout(timer);
       resolve(probe);
-      call?.destroy();
+      call.destroy();
     };
     const timer = setTimeout(() => finish({ kind: 'silent', ms: target.timeoutMs }), target.timeoutMs);
-    call = open(options, (response) => {
+    const call: ClientRequest = open(options, (response) => {
       const answer: HttpProbe = { kind: 'answer', status: response.statusCode ?? 0 };
       let bytes = 0;
       response.on('data', (chunk: Buffer) => {

@@ -14,6 +14,7 @@ export class Slot {
   /** Deaths in a row. */
   crashes = 0;
   failure: Failure | null = null;
+  everHealthy = false;
   #retry: { readonly timer: NodeJS.Timeout; readonly at: number } | null = null;
 
   constructor(readonly id: string) {}
@@ -23,7 +24,7 @@ export class Slot {
   }
 
   get history(): SlotHistory {
-    return { healthy: this.healthy, crashes: this.crashes, failure: this.failure };
+    return { healthy: this.healthy, everHealthy: this.everHealthy, crashes: this.crashes, failure: this.failure };
   }
 
   /** Counts a death and says how long to wait before the next try, ms. */
@@ -53,6 +54,7 @@ export class Slot {
     this.cancelRetry();
     this.crashes = 0;
     this.failure = null;
+    this.everHealthy = false;
   }
 
   view(stopped: boolean): SlotView {

@@ -4,13 +4,15 @@ import type { WebSettings } from '../model/settings.js';
 import type { ChildStatus } from '../model/status.js';
 import type { ProcessIdentity } from '../host/proc.js';
 import type { Layout } from '../util/layout.js';
+import { unreachable } from '../util/unreachable.js';
+import { backoffMs } from './backoff.js';
 import { InstanceProcess } from './instance-process.js';
 import { livingInstances, releasePort, stillAlive } from './predecessors.js';
 import { probeHttp, reachable } from './probe.js';
 import { forgetInstance, keepRecord } from './record.js';
 import { Slot } from './slot.js';
 import { tierStatus } from './tier-status.js';
-import { giveUp } from './verdict.js';
+import { judgeStart } from './verdict.js';
 
 export interface TierOptions {
   readonly unit: string;
@@ -58,6 +60,8 @@ export class Tier {
   #predecessors: readonly ProcessIdentity[] = [];
   #mayListen: Promise<void> = Promise.resolve();
   #servedBefore = 0;
+  /** Died before any instance was healthy. */
+  readonly #waiting = new Set<Slot>();
 
   constructor(options: TierOptions) {
     this.#options = options;
@@ -85,6 +89,7 @@ export class Tier {
     this.#life = 'running';
     this.#failure = null;
     this.#settled = false;
+    this.#waiting.clear();
     let allow: () => void = () => undefined;
     this.#mayListen = new Promise((resolve) => (allow = resolve));
     while (this.slots.length < this.settings.workers) this.slots.push(new Slot(this.slotName(this.slots.length)));
@@ -230,18 +235,36 @@ export class Tier {
     const wait = slot.died(instance, since === undefined ? 0 : performance.now() - since);
     clearTimeout(this.#settleTimer);
     if (this.#failure) return;
-    const { log } = this.#options;
     const what = instance.failure?.what ?? `${slot.id} ended`;
-    // A taken port is no failure while our own predecessors hold it.
-    const takingOver = instance.failure?.kind === 'port-taken' && this.#predecessors.length > 0;
-    const hopeless = this.#settled || takingOver ? null : giveUp(this.slots.map((one) => one.history));
-    if (hopeless) return this.fail(hopeless);
-    log.error(`${what}; replacing it ${wait === 0 ? 'now' : `in ${wait} ms`}`, { kind: instance.failure?.kind });
+    if (instance.failure?.kind === 'port-taken' && this.#predecessors.length > 0) {
+      // Our own predecessors hold it: not a failure, but a matter of time.
+      void this.#mayListen.then(() => this.#respawn(slot, 0));
+      return;
+    }
+    const verdict = this.#settled ? { kind: 'replace' as const } : judgeStart(this.slots.map((one) => one.history));
+    switch (verdict.kind) {
+      case 'give-up':
+        { this.fail(verdict.failure); return; }
+      case 'wait':
+        this.#options.log.warn(what);
+        this.#waiting.add(slot);
+        return;
+      case 'replace':
+        this.#options.log.error(`${what}; replacing it ${wait === 0 ? 'now' : `in ${wait} ms`}`, {
+          kind: instance.failure?.kind,
+        });
+        { this.#respawn(slot, wait); return; }
+      default:
+        return unreachable(verdict);
+    }
+  }
+
+  #respawn(slot: Slot, wait: number): void {
+    this.#waiting.delete(slot);
+    if (!this.running || this.#failure || slot.current || !this.slots.includes(slot)) return;
     slot.restarts += 1;
-    const again = (): void => this.spawn(slot);
-    if (takingOver) void this.#mayListen.then(again);
-    else if (wait === 0) again();
-    else slot.retryIn(wait, again);
+    if (wait === 0) this.spawn(slot);
+    else slot.retryIn(wait, () => this.spawn(slot));
   }
 
   /** The new instances are loaded before the old ones leave the port, so that it is without a listener for milliseconds only. */
@@ -251,8 +274,8 @@ export class Tier {
     const instances = livingInstances(layout.journalDir, layout.runDir, unit, own);
     this.#predecessors = predecessor ? [predecessor, ...instances] : instances;
     if (this.#predecessors.length === 0) return;
-    log.warn(`taking over from ${instances.length} instances of a primary that is gone`);
-    const loaded = await Promise.all(this.slots.map((slot) => slot.current?.loaded ?? false));
+    log.info(`taking over from ${instances.length} instances of a primary that is gone`);
+    const loaded = await Promise.all(this.slots.map(async (slot) => (await slot.current?.loaded) ?? false));
     const listensItself = this.slots.some((slot) => slot.failure?.kind === 'port-taken');
     if (!loaded.includes(true) && !listensItself) return;
     const { ms, killed } = await releasePort(this.#predecessors, this.settings.host, this.settings.port);
@@ -261,6 +284,9 @@ export class Tier {
   }
 
   #becameHealthy(): void {
+    for (const slot of this.slots) slot.everHealthy ||= slot.healthy;
+    // One works, so the others' failures at the start were their own.
+    for (const slot of this.#waiting) this.#respawn(slot, backoffMs(slot.crashes));
     if (!this.slots.every((slot) => slot.healthy)) return;
     if (!this.#answered) void this.#askPort();
     clearTimeout(this.#settleTimer);
