@@ -138,7 +138,8 @@ async function show(records: Iterable<LogRecord>, render: Render, output: LineOu
   let shown = 0;
   for (const record of records) {
     shown += 1;
-    if (!(await output.line(render(record)))) break;
+    const full = output.line(render(record));
+    if (full && !(await full)) break;
   }
   await output.flush();
   return shown;

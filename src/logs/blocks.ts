@@ -12,21 +12,24 @@ export interface Range {
   readonly end: number;
 }
 
-/** Whole lines from the range's start to its end, about 1 MiB at a time. The last block may lack its newline. */
+/**
+ * Whole lines from the range's start to its end, about 1 MiB at a time; the last block may lack its newline. A block is valid until
+ * the next one is asked for.
+ */
 export function* blocksForward(file: OpenFile, range: Range): Generator<Buffer> {
-  let carry: Buffer = Buffer.alloc(0);
-  for (let at = range.start; at < range.end; at += CHUNK_BYTES) {
-    const chunk = file.read(at, Math.min(at + CHUNK_BYTES, range.end));
-    const block = carry.length > 0 ? Buffer.concat([carry, chunk]) : chunk;
-    const cut = block.lastIndexOf(NEWLINE) + 1;
-    if (cut > 0) yield block.subarray(0, cut);
-    carry = block.subarray(cut);
-    if (carry.length > MAX_RECORD_BYTES) {
-      yield carry;
-      carry = Buffer.alloc(0);
+  let buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, range.end - range.start));
+  for (let at = range.start; at < range.end;) {
+    const block = file.readInto(buffer, at, Math.min(at + buffer.length, range.end));
+    if (block.length === 0) return; // the file has become shorter
+    const isLast = at + block.length >= range.end;
+    const cut = isLast ? block.length : block.lastIndexOf(NEWLINE) + 1;
+    if (cut > 0 || buffer.length >= MAX_RECORD_BYTES) {
+      yield cut > 0 ? block.subarray(0, cut) : block;
+      at += cut > 0 ? cut : block.length;
+    } else {
+      buffer = Buffer.allocUnsafe(buffer.length * 2);
     }
   }
-  if (carry.length > 0) yield carry;
 }
 
 /** Whole records from the range's end to its start; inside a block they stand in the order of the file. */

@@ -104,6 +104,7 @@ function loggerTo(emit: Emit): Logger {
     (level: Level) =>
     (text: string, fields?: LogFields): void => {
       const { err, ...rest } = fields ?? {};
+      const said: unknown = text; // callers in JavaScript pass anything
       const plain = toJson(rest) as { readonly [key: string]: Json };
       const error: { fields?: Fields; stack?: string | undefined } =
         err instanceof Error
@@ -111,7 +112,12 @@ function loggerTo(emit: Emit): Logger {
           : err === undefined
             ? {}
             : { fields: { err: toJson(err) } };
-      emit({ level, text: redactText(String(text)), fields: { ...plain, ...error.fields }, stack: error.stack });
+      emit({
+        level,
+        text: redactText(typeof said === 'string' ? said : JSON.stringify(toJson(said))),
+        fields: { ...plain, ...error.fields },
+        stack: error.stack,
+      });
     };
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error'), fatal: at('fatal') };
 }

@@ -11,6 +11,9 @@ export interface FormatOptions {
   readonly width: number;
 }
 
+/** Cheap look for what redaction could change: most lines have none of it. */
+const MAY_BE_SECRET = /:\/\/|pass|secret|token|key|credential|cookie|dsn/i;
+const HIDDEN_CONTROLS = /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/;
 const MAX_STACK_LINES = 40;
 const MAX_FIELDS_LENGTH = 240;
 /** Fields that repeat the text or concern only machines; `--json` shows them. */
@@ -69,16 +72,28 @@ export function formatRecord(record: LogRecord, options: FormatOptions): string 
 /** A record as one line of JSON: the contract of `memt logs --json`. */
 export function jsonRecord(record: LogRecord): string {
   const { time, level, unit, instance, pid, text, fields, stack } = record;
-  const line = JSON.stringify({
+  const plain = JSON.stringify({
     time,
     level,
     unit,
     instance,
     pid,
-    text: redactText(text),
-    fields: toJson(fields ?? {}),
-    ...(stack === undefined ? {} : { stack: redactText(stack) }),
+    text,
+    fields: fields ?? {},
+    ...(stack === undefined ? {} : { stack }),
   });
+  const line = MAY_BE_SECRET.test(plain)
+    ? JSON.stringify({
+        time,
+        level,
+        unit,
+        instance,
+        pid,
+        text: redactText(text),
+        fields: toJson(fields ?? {}),
+        ...(stack === undefined ? {} : { stack: redactText(stack) }),
+      })
+    : plain;
   // JSON leaves these as they are, terminals do not.
   return line.replace(
     /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g,
@@ -86,12 +101,20 @@ export function jsonRecord(record: LogRecord): string {
   );
 }
 
+let lastMinute = '';
+let lastLocal = '';
+
 /** `14:02:03.123`, with `dates` `2026-01-02 14:02:03.123`; local time. */
 export function localTime(iso: string, dates: boolean): string {
-  const at = new Date(iso);
-  const two = (value: number): string => String(value).padStart(2, '0');
-  const clock = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}.${String(at.getMilliseconds()).padStart(3, '0')}`;
-  return dates ? `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${clock}` : clock;
+  const minute = iso.slice(0, 16);
+  if (minute !== lastMinute) {
+    // Offsets from UTC are whole minutes: the rest of the text is the same in every zone.
+    const at = new Date(iso);
+    const two = (value: number): string => String(value).padStart(2, '0');
+    lastLocal = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}`;
+    lastMinute = minute;
+  }
+  return `${dates ? lastLocal : lastLocal.slice(11)}${iso.slice(16, 23)}`;
 }
 
 function unitColor(unit: string): number {
@@ -114,14 +137,13 @@ function stackLines(record: LogRecord): string[] {
 
 function fieldsText(fields: LogRecord['fields']): string {
   if (fields === undefined) return '';
-  const parts = flatten(fields, '').join(' ');
+  const parts = flatten(toJson(fields) as { readonly [key: string]: Json }, '').join(' ');
   return parts.length > MAX_FIELDS_LENGTH ? `${parts.slice(0, MAX_FIELDS_LENGTH)}…` : parts;
 }
 
 /** `port=5000 err.code=ECONNREFUSED`: two levels deep, what is deeper as JSON. */
 function flatten(fields: { readonly [key: string]: Json }, prefix: string): string[] {
-  const safe = toJson(fields) as { readonly [key: string]: Json };
-  return Object.entries(safe).flatMap(([key, value]) => {
+  return Object.entries(fields).flatMap(([key, value]) => {
     if (HIDDEN.has(key)) return [];
     if (prefix === '' && typeof value === 'object' && value !== null && !Array.isArray(value)) {
       return flatten(value as { readonly [key: string]: Json }, `${key}.`);

@@ -1,7 +1,9 @@
 import { LEVELS, type Level } from '../model/level.js';
 
 /** Where the level stands in a line of ours: `{"time":"2026-01-02T03:04:05.678Z","level":"error","unit":…`. */
+const TIME_AT = 9;
 const ZULU_AT = 32;
+const ZULU = 90;
 const LEVEL_AT = 44;
 const NEWLINE = 10;
 /** Up to this many levels are searched for one by one; more are read line by line. */
@@ -31,15 +33,30 @@ export function linesWithLevels(block: Buffer, levels: ReadonlySet<Level>): stri
   });
 }
 
-/** Adds the block's records to `counts`; lines that are not ours go to `other`. */
-export function countLevels(block: Buffer, counts: Record<Level, number>, other: (line: string) => void): void {
+/** Both ends inclusive, ISO UTC with milliseconds: compared as text. */
+export interface IsoWindow {
+  readonly since?: string | undefined;
+  readonly until?: string | undefined;
+}
+
+/** Adds the block's records within the window to `counts`; lines that are not ours go to `other`. */
+export function countLevels(block: Buffer, counts: Record<Level, number>, window: IsoWindow, other: () => void): void {
+  const { since, until } = window;
+  const isTimed = since !== undefined || until !== undefined;
   for (let start = 0; start < block.length;) {
     const newline = block.indexOf(NEWLINE, start);
     const end = newline === -1 ? block.length : newline;
     const level =
-      end - start > LEVEL_AT && block[start + ZULU_AT] === 90 ? BY_LETTER.get(block[start + LEVEL_AT] ?? 0) : undefined;
-    if (level !== undefined) counts[level] += 1;
-    else if (end > start) other(block.toString('utf8', start, end));
+      end - start > LEVEL_AT && block[start + ZULU_AT] === ZULU
+        ? BY_LETTER.get(block[start + LEVEL_AT] ?? 0)
+        : undefined;
+    if (level === undefined) {
+      if (end > start) other();
+    } else {
+      const time = isTimed ? block.toString('latin1', start + TIME_AT, start + ZULU_AT + 1) : '';
+      if (!isTimed || ((since === undefined || time >= since) && (until === undefined || time <= until)))
+        counts[level] += 1;
+    }
     start = end + 1;
   }
 }

@@ -4,8 +4,8 @@ const BATCH_CHARACTERS = 64 * 1024;
 
 /** Lines to a stream, in batches, waiting while it is full, ending quietly when its reader goes away (`| head`). */
 export interface LineOutput {
-  /** False when nobody reads any more. */
-  line(text: string): Promise<boolean>;
+  /** Undefined while there is room; else a promise that is false when nobody reads any more. */
+  line(text: string): Promise<boolean> | undefined;
   flush(): Promise<boolean>;
 }
 
@@ -27,9 +27,9 @@ export function lineOutput(stream: Writable): LineOutput {
     return open;
   };
   return {
-    async line(text) {
+    line(text) {
       batch += `${text}\n`;
-      return batch.length >= BATCH_CHARACTERS ? flush() : open;
+      return batch.length >= BATCH_CHARACTERS || !open ? flush() : undefined;
     },
     flush,
   };

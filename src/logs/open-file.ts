@@ -8,6 +8,8 @@ export interface OpenFile {
   readonly modifiedAt: number;
   /** The bytes from `start` to `end` (exclusive); fewer when the file has become shorter. */
   read(start: number, end: number): Buffer;
+  /** The same into the beginning of `buffer`, which must be large enough. */
+  readInto(buffer: Buffer, start: number, end: number): Buffer;
   close(): void;
 }
 
@@ -29,16 +31,17 @@ export function openLog(path: string): OpenFile | undefined {
     size: stat.size,
     inode: stat.ino,
     modifiedAt: stat.mtimeMs,
-    read: (start, end) => readRange(fd, start, end),
+    read: (start, end) => readRange(fd, Buffer.allocUnsafe(Math.max(0, end - start)), start, end),
+    readInto: (buffer, start, end) => readRange(fd, buffer, start, end),
     close,
   };
 }
 
-function readRange(fd: number, start: number, end: number): Buffer {
-  const buffer = Buffer.allocUnsafe(Math.max(0, end - start));
+function readRange(fd: number, buffer: Buffer, start: number, end: number): Buffer {
+  const wanted = Math.max(0, end - start);
   let filled = 0;
-  while (filled < buffer.length) {
-    const count = readSync(fd, buffer, filled, buffer.length - filled, start + filled);
+  while (filled < wanted) {
+    const count = readSync(fd, buffer, filled, wanted - filled, start + filled);
     if (count === 0) break;
     filled += count;
   }
