@@ -126,7 +126,8 @@ function callerFile(): string | undefined {
 
 /** Absolute paths of the files on the call stack, nearest first. */
 function stackFiles(): string[] {
-  const { prepareStackTrace: previous, stackTraceLimit } = Error;
+  const previous = Object.getOwnPropertyDescriptor(Error, 'prepareStackTrace');
+  const { stackTraceLimit } = Error;
   try {
     // As data, because paths with blanks and brackets cannot be read out of the text for sure.
     Error.prepareStackTrace = (_error, sites) => sites;
@@ -138,7 +139,8 @@ function stackFiles(): string[] {
       return isAbsolute(name) ? [name] : [];
     });
   } finally {
-    Error.prepareStackTrace = previous;
+    if (previous) Object.defineProperty(Error, 'prepareStackTrace', previous);
+    else Reflect.deleteProperty(Error, 'prepareStackTrace');
     Error.stackTraceLimit = stackTraceLimit;
   }
 }

@@ -62,7 +62,7 @@ function setting(key: string): string | undefined {
 }
 
 function sectionOf(settings: Settings, words: readonly string[]): object {
-  switch (words[0]) {
+  switch (words[0] ?? '') {
     case 'mongodb':
       return settings.mongodb ?? {};
     case 'rabbitmq':

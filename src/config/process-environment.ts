@@ -12,7 +12,7 @@ export function processEnvironment(
   specialFile: Readonly<Record<string, string>>,
   shell: Readonly<Record<string, string | undefined>>,
 ): Record<string, string> {
-  const merged = {
+  const merged: Readonly<Record<string, string | undefined>> = {
     NODE_ENV: environment === 'production' ? 'production' : 'development',
     ...envFile,
     ...specialFile,

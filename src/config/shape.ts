@@ -144,7 +144,7 @@ function unknownKey(path: string, key: string, section: string, known: readonly 
   const local = section === '' ? key : `${section}.${key}`;
   const here = suggest(key, known);
   const near = path.slice(0, path.length - key.length);
-  const synonym = SYNONYMS[local];
+  const synonym = Object.hasOwn(SYNONYMS, local) ? SYNONYMS[local] : undefined;
   const inOverlay = /^environments\.[^.]+\./.exec(path)?.[0] ?? '';
   const target =
     synonym !== undefined
@@ -174,5 +174,7 @@ export function kindOf(value: unknown): string {
   if (value instanceof Promise) return 'a promise';
   if (typeof value === 'string') return `the text '${value.length > 40 ? `${value.slice(0, 37)}…` : value}'`;
   if (typeof value === 'object') return `an object of class ${value.constructor.name}`;
-  return typeof value === 'function' ? 'a function' : `the ${typeof value} ${String(value)}`;
+  return typeof value === 'function'
+    ? 'a function'
+    : `the ${typeof value} ${String(value as number | boolean | bigint | symbol)}`;
 }

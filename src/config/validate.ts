@@ -1,6 +1,5 @@
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
-import type { Settings } from '../model/settings.js';
 import { suggest } from '../util/suggest.js';
 import type { Assembled } from './assemble.js';
 import type { Problem } from './shape.js';
@@ -104,10 +103,10 @@ export function entryProblems({
 
 function entryHint(path: string, written: string, root: string): string {
   const folder = dirname(path);
-  const inBuild = /^(dist|build|out|lib)(\/|$)/.test(relative(root, path));
-  if (inBuild && hasBuildScript(root)) return '; build the project first: npm run build';
   const index = ['index.js', 'index.mjs', 'index.cjs'].find((name) => existsSync(join(path, name)));
   if (index !== undefined) return `; did you mean ${written.replace(/\/$/, '')}/${index}?`;
+  const inBuild = /^(dist|build|out|lib)(\/|$)/.test(relative(root, path));
+  if (inBuild && hasBuildScript(root)) return '; build the project first: npm run build';
   let names: string[];
   try {
     names = readdirSync(folder).filter((name) => /\.[mc]?[jt]s$/.test(name));

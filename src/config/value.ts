@@ -106,7 +106,6 @@ function parseTyped(setting: Setting, raw: unknown, root: string): SettingValue 
 const isScalar = (raw: unknown): raw is string | number => typeof raw === 'string' || typeof raw === 'number';
 
 function textOf(raw: unknown): string | undefined {
-  // eslint-disable-next-line no-control-regex -- control characters are exactly what must not pass
   return typeof raw === 'string' && raw.trim() !== '' && !/[\u0000-\u001f\u007f]/.test(raw) ? raw : undefined;
 }
 
@@ -184,6 +183,6 @@ function shown(setting: Setting, raw: unknown): string {
   if (raw instanceof Promise) return 'a promise (await it first)';
   if (typeof raw === 'object' || typeof raw === 'function') return typeof raw === 'object' ? 'an object' : 'a function';
   if (setting.secret) return `${typeof raw === 'string' ? 'a text' : `a ${typeof raw}`} (hidden)`;
-  const text = typeof raw === 'string' ? `'${raw}'` : String(raw as number | boolean | bigint | symbol);
+  const text = typeof raw === 'string' ? `'${raw}'` : String(raw);
   return text.length > 60 ? `${text.slice(0, 57)}…'` : text;
 }

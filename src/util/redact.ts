@@ -13,9 +13,12 @@ export function isSecretName(name: string): boolean {
  * are named like secrets. Text without a URI stays as it is.
  */
 export function redactUri(text: string): string {
-  return text
-    .replace(/([a-z][a-z0-9+.-]*:\/\/[^\s:@/?#]*):([^\s@/]*(?:@(?=[^\s/]*@)[^\s@/]*)*)@/gi, `$1:${REDACTED}@`)
-    .replace(/([?&]([^=&\s#]+)=)([^&\s#]*)/g, (whole, head: string, name: string) =>
-      isSecretName(name) ? `${head}${REDACTED}` : whole,
-    );
+  return (
+    text
+      // Up to the last @, because people paste passwords with @ and / unescaped; digits before a / are a port.
+      .replace(/([a-z][a-z0-9+.-]*:\/\/[^\s:@/?#]*):(?!\d+(?:[/?#]|$))[^\s"'<>]*@/gi, `$1:${REDACTED}@`)
+      .replace(/([?&]([^=&\s#]+)=)([^&\s#]*)/g, (whole, head: string, name: string) =>
+        isSecretName(name) ? `${head}${REDACTED}` : whole,
+      )
+  );
 }

@@ -34,14 +34,16 @@ function comparators(text: string): Interval[] | undefined {
 function interval(word: string): Interval | undefined {
   const match = /^(>=|<=|>|<|=|~>?|\^)?v?(\d+|[xX*])(?:\.(\d+|[xX*]))?(?:\.(\d+|[xX*]))?(?:[-+][\w.+-]*)?$/.exec(word);
   if (!match) return undefined;
-  const parts = match.slice(2, 5).map((part) => (part === undefined || /[xX*]/.test(part) ? undefined : Number(part)));
+  const parts = match
+    .slice(2, 5)
+    .map((part: string | undefined) => (part === undefined || /[xX*]/.test(part) ? undefined : Number(part)));
   const [major, minor, patch] = parts;
   if (major === undefined) return { min: ZERO, max: END };
   const min: Version = [major, minor ?? 0, patch ?? 0];
   // The first version beyond what the written digits cover: 20 -> 21.0.0, 20.1 -> 20.2.0, 20.1.3 -> 20.1.4.
   const beyond: Version =
     minor === undefined ? [major + 1, 0, 0] : patch === undefined ? [major, minor + 1, 0] : [major, minor, patch + 1];
-  switch (match[1]) {
+  switch (match[1] ?? '') {
     case '>=':
       return { min, max: END };
     case '>':

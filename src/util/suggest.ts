@@ -9,7 +9,7 @@ export function suggest(word: string, candidates: readonly string[]): string | u
     const have = candidate.toLowerCase();
     const limit = Math.max(1, Math.round(Math.max(wanted.length, have.length) * 0.4));
     const prefix = wanted.length >= 3 && (have.startsWith(wanted) || wanted.startsWith(have));
-    const distance = prefix ? Math.min(limit, Math.abs(have.length - wanted.length)) : editDistance(wanted, have);
+    const distance = prefix ? 1 : editDistance(wanted, have);
     if (distance <= limit && (best === undefined || distance < best.distance)) best = { candidate, distance };
   }
   return best?.candidate;
