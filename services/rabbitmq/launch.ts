@@ -34,7 +34,7 @@ export async function launchRabbitmq(context: EngineContext<RabbitmqSettings>, b
     command: binary.path,
     args: [],
     // The configuration names its files relative to here: a path may hold what that format cannot quote.
-    cwd: confDir,
+    cwd: dataDir,
     env: {
       PATH: [...new Set([...(process.env['PATH'] ?? '').split(delimiter), ...STANDARD_PATH])]
         .filter(Boolean)
@@ -43,7 +43,7 @@ export async function launchRabbitmq(context: EngineContext<RabbitmqSettings>, b
       LANG: 'C.UTF-8',
       LC_ALL: 'C.UTF-8',
       RABBITMQ_NODENAME: nodeName(dataDir, layout),
-      RABBITMQ_MNESIA_BASE: dataDir,
+      RABBITMQ_MNESIA_BASE: unquotable(dataDir) ? '/proc/self/cwd' : dataDir,
       RABBITMQ_LOG_BASE: layout.logDir,
       RABBITMQ_LOGS: logFile,
       RABBITMQ_CONF_ENV_FILE: inConfDir('env.conf'),
@@ -64,7 +64,7 @@ export async function launchRabbitmq(context: EngineContext<RabbitmqSettings>, b
     directories: [dataDir, home, layout.logDir, confDir, inConfDir('conf.d')],
     files: [
       { path: inConfDir('rabbitmq.conf'), content: renderConfig(settings, layout), mode: 0o600 },
-      { path: inConfDir('definitions.json'), content: definitions(settings), mode: 0o600 },
+      { path: join(home, 'definitions.json'), content: definitions(settings), mode: 0o600 },
       { path: inConfDir('env.conf'), content: '', mode: 0o600 },
       { path: inConfDir('advanced.config'), content: '[].\n', mode: 0o600 },
       {
@@ -79,6 +79,11 @@ export async function launchRabbitmq(context: EngineContext<RabbitmqSettings>, b
     ports: [settings.port, ...managementPorts, distPort],
     helperPorts: [epmdPort],
   };
+}
+
+/** RabbitMQ asks df for the free disk space without quoting the path, and then logs an error and watches the disk no more. */
+function unquotable(path: string): boolean {
+  return process.platform === 'linux' && !/^[\w./@:+,=-]+$/.test(path);
 }
 
 /** RabbitMQ's data belong to a node name: a project that was moved or copied keeps the one that its data were made with. */
