@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events';
 import cluster, { type Worker } from 'node:cluster';
 import { fileURLToPath } from 'node:url';
 import type { Failure } from '../model/failure.js';
@@ -10,7 +11,7 @@ import { lastWords } from './last-words.js';
 import { isOurs, type FromInstance, type ToInstance } from './message.js';
 import { hostHeader, probeHttp } from './probe.js';
 
-export type Phase = 'warming' | 'loading' | 'listening' | 'healthy' | 'draining' | 'gone';
+export type Phase = 'warming' | 'loading' | 'healthy' | 'draining' | 'gone';
 
 export interface ForkOptions {
   /** `web.0` */
@@ -25,8 +26,8 @@ export interface RaiseOptions {
   readonly port: number;
   /** Import the application only then. */
   readonly gate: Promise<void>;
-  /** Take the port only then. */
-  readonly mayListen: Promise<void>;
+  /** Called when it is proven: take the shared port only then. */
+  readonly mayListen: (instance: InstanceProcess) => Promise<unknown>;
   /** From the gate to the proof, ms. */
   readonly bootTimeoutMs: number;
 }
@@ -52,9 +53,10 @@ export class InstanceProcess {
   failure: Failure | null = null;
   readonly #worker: Worker;
   readonly #options: ForkOptions;
-  readonly #heard = new Map<FromInstance['memt'], (message: FromInstance) => void>();
+  readonly #heard = new EventEmitter();
   readonly #gone: Promise<Failure>;
-  #loaded: Promise<FromInstance>;
+  /** Settles when the application has answered, before anybody else can reach it. */
+  readonly #proven: { readonly done: Promise<void>; resolve: () => void };
 
   constructor(options: ForkOptions) {
     this.#options = options;
@@ -77,12 +79,14 @@ export class InstanceProcess {
       this.phase = 'gone';
       return (this.failure ??= exitFailure(this.id, exit, doing, lastWords(options.logDir, this.id, this.pid)));
     });
-    this.#loaded = this.#next('loaded');
+    let resolve: () => void = () => undefined;
+    const done = new Promise<void>((settle) => (resolve = settle));
+    this.#proven = { done, resolve };
   }
 
-  /** True once the application is imported. */
-  get loaded(): Promise<boolean> {
-    return Promise.race([this.#loaded.then(() => true), this.#gone.then(() => false)]);
+  /** True once the application has answered, false when it died before. */
+  get proven(): Promise<boolean> {
+    return Promise.race([this.#proven.done.then(() => true), this.#gone.then(() => false)]);
   }
 
   /** Leads it from the gate to its first answer. @returns null when healthy, else why not; it is killed then */
@@ -114,17 +118,15 @@ export class InstanceProcess {
   async #serve({ host, port, mayListen }: RaiseOptions): Promise<Failure | null> {
     this.phase = 'loading';
     this.send({ memt: 'load' });
-    await this.#loaded;
-    this.#does('waiting for its predecessors to leave the port');
-    await mayListen;
-    const listening = this.#next('listening');
-    this.send({ memt: 'listen' });
-    const where = await listening;
-    if (where.memt !== 'listening') return null;
-    this.phase = 'listening';
+    const where = await this.#next('loaded');
+    if (where.memt !== 'loaded') return null;
     this.#does('waiting for its answer to GET /');
     while (!(await this.#answers(where.probePort, where.secure, hostHeader(host, port)))) await sleep(PROBE_RETRY_MS);
-    this.send({ memt: 'proven' });
+    this.#proven.resolve();
+    this.#does('waiting for the port');
+    await mayListen(this);
+    this.send({ memt: 'listen' });
+    await this.#next('listening');
     this.phase = 'healthy';
     this.#does('serving');
     return null;
@@ -133,7 +135,7 @@ export class InstanceProcess {
   async #answers(port: number, secure: boolean, host: string): Promise<boolean> {
     const probe = await probeHttp({ host: '127.0.0.1', port, hostHeader: host, secure, timeoutMs: 60_000 });
     // Dead, or leaving on its own: the exit tells the rest.
-    if (this.phase !== 'listening') await this.#gone;
+    if (this.phase !== 'loading') await this.#gone;
     switch (probe.kind) {
       case 'answer':
         return true;
@@ -151,7 +153,10 @@ export class InstanceProcess {
   /** Asks it to finish what it has and to leave. */
   drain(lingerMs: number, graceMs: number): void {
     if (this.phase === 'gone') return;
-    if (this.phase === 'warming' || this.phase === 'loading') { this.kill(); return; }
+    if (this.phase === 'warming' || this.phase === 'loading') {
+      this.kill();
+      return;
+    }
     this.phase = 'draining';
     this.#does('draining');
     this.send({ memt: 'drain', lingerMs, graceMs });
@@ -171,8 +176,18 @@ export class InstanceProcess {
     if (this.#worker.isConnected()) this.#worker.send(message, undefined, () => undefined);
   }
 
+  /** Fresh counters, if it answers within `ms`: a blocked instance keeps its last ones. */
+  async report(ms: number): Promise<void> {
+    if (this.phase !== 'healthy' && this.phase !== 'draining') return;
+    const answered = this.#next('stats');
+    this.send({ memt: 'report' });
+    const late = new AbortController();
+    await Promise.race([answered, this.exited, sleep(ms, late.signal).catch(() => undefined)]);
+    late.abort();
+  }
+
   #next(kind: FromInstance['memt']): Promise<FromInstance> {
-    return new Promise((resolve) => this.#heard.set(kind, resolve));
+    return new Promise((resolve) => this.#heard.once(kind, resolve));
   }
 
   #does(text: string): void {
@@ -207,7 +222,7 @@ export class InstanceProcess {
       default:
         unreachable(message);
     }
-    this.#heard.get(message.memt)?.(message);
+    this.#heard.emit(message.memt, message);
   }
 }
 

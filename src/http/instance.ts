@@ -33,6 +33,7 @@ export class WebInstance {
   #traffic: Traffic | undefined;
   #probe: NetServer | undefined;
   #listensItself = false;
+  #reported = '';
 
   constructor(boot: InstanceBoot) {
     this.#boot = boot;
@@ -56,16 +57,21 @@ export class WebInstance {
   async #obey(message: ToInstance): Promise<void> {
     try {
       switch (message.memt) {
-        case 'load':
-          { await this.#load(); return; }
-        case 'listen':
-          { await this.#listen(); return; }
-        case 'proven':
-          this.#traffic?.endProbing();
-          this.#probe?.close();
+        case 'load': {
+          await this.#load();
           return;
-        case 'drain':
-          { await this.#leave(message.lingerMs, message.graceMs); return; }
+        }
+        case 'listen': {
+          await this.#listen();
+          return;
+        }
+        case 'report':
+          this.#report();
+          return;
+        case 'drain': {
+          await this.#leave(message.lingerMs, message.graceMs);
+          return;
+        }
         default:
           return; // a newer primary may say more
       }
@@ -89,11 +95,16 @@ export class WebInstance {
     });
     own.stop();
     this.#listensItself = own.on(settings.port) !== undefined;
-    if (!result.ok) { this.#giveUp(withOwnPorts(result.failure, own.ports(), settings.port)); return; }
+    if (!result.ok) {
+      this.#giveUp(withOwnPorts(result.failure, own.ports(), settings.port));
+      return;
+    }
     this.#tell({ memt: 'doing', text: `getting ready (${result.value.kind})` });
     this.#served = await toServer(result.value, log);
     this.#traffic = new Traffic(this.#served.server);
-    this.#tell({ memt: 'loaded', application: result.value.kind });
+    const { server } = this.#served;
+    const probePort = await this.#openProbe(this.#traffic);
+    this.#tell({ memt: 'loaded', application: result.value.kind, probePort, secure: 'setSecureContext' in server });
   }
 
   async #listen(): Promise<void> {
@@ -104,7 +115,10 @@ export class WebInstance {
     this.#tell({ memt: 'doing', text: `listening on ${host}:${port}` });
     try {
       await new Promise<void>((resolve, reject) => {
-        if (server.listening) { resolve(); return; }
+        if (server.listening) {
+          resolve();
+          return;
+        }
         server.once('error', reject);
         server.once('listening', () => {
           server.removeListener('error', reject);
@@ -113,13 +127,15 @@ export class WebInstance {
         if (!this.#listensItself) server.listen({ host, port, backlog });
       });
     } catch (error) {
-      this.#giveUp(listenFailure(asError(error), host, port)); return;
+      this.#giveUp(listenFailure(asError(error), host, port));
+      return;
     }
-    const probePort = await this.#openProbe(this.#traffic);
     recordInstance(layout, launch, instance, process.pid);
     this.#phase = 'serving';
-    this.#countStats(this.#traffic);
-    this.#tell({ memt: 'listening', probePort, secure: 'setSecureContext' in server });
+    this.#traffic.endProbing();
+    this.#probe?.close();
+    setInterval(() => this.#reportChange(), STATS_MS).unref();
+    this.#tell({ memt: 'listening' });
   }
 
   /** Under a shared queue nobody can choose the instance that answers: the proof comes in by a private listener. */
@@ -134,13 +150,15 @@ export class WebInstance {
     return (probe.address() as AddressInfo).port;
   }
 
-  #countStats(traffic: Traffic): void {
-    let last = '';
-    setInterval(() => {
-      const { served, inFlight } = traffic;
-      if (last === (last = `${served}/${inFlight}`)) return;
-      this.#tell({ memt: 'stats', served, inFlight });
-    }, STATS_MS).unref();
+  #report(): void {
+    const { served = 0, inFlight = 0 } = this.#traffic ?? {};
+    this.#reported = `${served}/${inFlight}`;
+    this.#tell({ memt: 'stats', served, inFlight });
+  }
+
+  #reportChange(): void {
+    const { served = 0, inFlight = 0 } = this.#traffic ?? {};
+    if (this.#reported !== `${served}/${inFlight}`) this.#report();
   }
 
   #giveUp(failure: Failure): void {
@@ -159,7 +177,8 @@ export class WebInstance {
           taken
             ? listenFailure(asError(error), settings.host, settings.port)
             : await loadError(error, settings.app, launch.root),
-        ); return;
+        );
+        return;
       }
       case 'serving':
         this.#tell({ memt: 'crashed', text: asError(error).message });

@@ -75,7 +75,7 @@ export function runPrimary({ child, entry, predecessor }: PrimaryOptions): void 
   process.on('SIGTTIN', () => scaleBy(1));
   process.on('SIGTTOU', () => scaleBy(-1));
 
-  control.handle('status', () => tier.status());
+  control.handle('status', () => tier.freshStatus());
   control.handle('reload', () => roller.reload());
   control.handle('scale', (args) => roller.scale(args['workers']));
   // The process itself lives on until it is told to end: PM2 would start it again.

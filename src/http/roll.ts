@@ -1,6 +1,5 @@
 import type { Failure } from '../model/failure.js';
 import { poll, sleep } from '../util/deadline.js';
-import type { InstanceProcess } from './instance-process.js';
 import { Slot } from './slot.js';
 import type { Tier } from './tier.js';
 
@@ -16,7 +15,7 @@ export interface ScaleResult {
   readonly failure?: Failure;
 }
 
-/** How long the first replacement must live before the others follow, ms. */
+/** How long the first replacement must live before it may listen and the others follow, ms. */
 const CANARY_MS = 300;
 const START_LOOK_MS = 20;
 /** A start settles by its own deadlines; this one is for a bug in them, ms. */
@@ -86,7 +85,8 @@ export class Roller {
     const tier = this.#tier;
     const restoreRecord = tier.keepRecord(slot);
     const next = tier.fork(slot);
-    const failure = (await tier.raise(next)) ?? (canary ? await this.#firstMoments(next) : null);
+    // Nobody but the probe reaches the canary until it has lived for a moment.
+    const failure = await (canary ? tier.raise(next, () => sleep(CANARY_MS)) : tier.raise(next));
     if (failure === null && tier.running) {
       tier.swap(slot, next);
       return null;
@@ -95,11 +95,6 @@ export class Roller {
     await next.exited;
     restoreRecord();
     return failure ?? { kind: 'cancelled', what: 'the web server is being stopped' };
-  }
-
-  async #firstMoments(next: InstanceProcess): Promise<Failure | null> {
-    const exit = await Promise.race([next.exited, sleep(CANARY_MS)]);
-    return exit === undefined ? null : next.failure;
   }
 
   async #startAnew(): Promise<RollResult> {

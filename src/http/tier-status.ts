@@ -115,7 +115,6 @@ function instanceState(phase: SlotView['phase']): InstanceState {
   switch (phase) {
     case 'warming':
     case 'loading':
-    case 'listening':
       return 'starting';
     case 'healthy':
       return 'healthy';

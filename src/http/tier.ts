@@ -38,6 +38,8 @@ const BOOT_TIMEOUT_MS = 30_000;
 const SETTLE_MS = 1000;
 /** Replaced instances go on accepting for so long, ms. */
 export const LINGER_MS = 300;
+/** How long `status` waits for an instance's counters, ms. */
+const REPORT_MS = 50;
 /** Beyond the graceful timeout, for the way out itself, ms. */
 const EXIT_SLACK_MS = 1500;
 
@@ -106,14 +108,17 @@ export class Tier {
     return new InstanceProcess({ id: slot.id, entry, runDir: layout.runDir, logDir: layout.logDir });
   }
 
-  /** Leads a forked instance to its first answer; null when it is healthy. */
-  async raise(instance: InstanceProcess): Promise<Failure | null> {
+  /** Leads a forked instance to its first answer and, after `beforeListen`, to the shared port; null when it is healthy. */
+  async raise(
+    instance: InstanceProcess,
+    beforeListen: (instance: InstanceProcess) => Promise<unknown> = () => this.#mayListen,
+  ): Promise<Failure | null> {
     const { host, port, bootTimeoutMs = BOOT_TIMEOUT_MS } = this.settings;
     const failure = await instance.raise({
       host,
       port,
       gate: this.#options.gate,
-      mayListen: this.#mayListen,
+      mayListen: beforeListen,
       bootTimeoutMs,
     });
     if (failure === null) this.#healthySince.set(instance, performance.now());
@@ -171,6 +176,12 @@ export class Tier {
 
   slotName(index: number): string {
     return `${this.#options.unit}.${index}`;
+  }
+
+  /** Fetches fresh counters first. */
+  async freshStatus(): Promise<ChildStatus> {
+    await Promise.all(this.#all().map((instance) => instance.report(REPORT_MS)));
+    return this.status();
   }
 
   status(): ChildStatus {
@@ -243,8 +254,10 @@ export class Tier {
     }
     const verdict = this.#settled ? { kind: 'replace' as const } : judgeStart(this.slots.map((one) => one.history));
     switch (verdict.kind) {
-      case 'give-up':
-        { this.fail(verdict.failure); return; }
+      case 'give-up': {
+        this.fail(verdict.failure);
+        return;
+      }
       case 'wait':
         this.#options.log.warn(what);
         this.#waiting.add(slot);
@@ -253,7 +266,10 @@ export class Tier {
         this.#options.log.error(`${what}; replacing it ${wait === 0 ? 'now' : `in ${wait} ms`}`, {
           kind: instance.failure?.kind,
         });
-        { this.#respawn(slot, wait); return; }
+        {
+          this.#respawn(slot, wait);
+          return;
+        }
       default:
         return unreachable(verdict);
     }
@@ -275,9 +291,9 @@ export class Tier {
     this.#predecessors = predecessor ? [predecessor, ...instances] : instances;
     if (this.#predecessors.length === 0) return;
     log.info(`taking over from ${instances.length} instances of a primary that is gone`);
-    const loaded = await Promise.all(this.slots.map(async (slot) => (await slot.current?.loaded) ?? false));
+    const proven = await Promise.all(this.slots.map(async (slot) => (await slot.current?.proven) ?? false));
     const listensItself = this.slots.some((slot) => slot.failure?.kind === 'port-taken');
-    if (!loaded.includes(true) && !listensItself) return;
+    if (!proven.includes(true) && !listensItself) return;
     const { ms, killed } = await releasePort(this.#predecessors, this.settings.host, this.settings.port);
     if (killed.length > 0) log.warn(`killed hanging predecessors: pid ${killed.join(', ')}`);
     log.info(`took over after ${ms.toFixed(0)} ms`);
