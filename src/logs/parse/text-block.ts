@@ -27,7 +27,7 @@ export function isContinuation(line: string): boolean {
 /** True for a line that can only be the beginning of a record: a logger's JSON, or a timestamp or level set apart at its beginning. */
 export function isHead(line: string): boolean {
   if (line.startsWith('{')) return parseJsonLine(line) !== undefined;
-  return LEADING_TIMESTAMP.test(line) || leadingLevel(line) !== undefined;
+  return LEADING_TIMESTAMP.test(line) || (leadingLevel(line) !== undefined && !ERROR_HEAD.test(line));
 }
 
 /** True when more lines are likely to follow: the beginning of an error or crash report. */
