@@ -4,9 +4,11 @@ import { bootChild } from '../../src/child/boot.js';
 import { Keeper } from '../../src/run/keeper.js';
 import { acquireLock } from '../../src/run/lock.js';
 import { packageVersion } from '../../src/util/entries.js';
+import { usePrivateUmask } from '../../src/util/private-umask.js';
 import { registry } from '../index.js';
 
 const child = await bootChild('keeper');
+usePrivateUmask();
 const stop = new AbortController();
 process.on('SIGTERM', () => stop.abort());
 process.on('SIGINT', () => stop.abort());

@@ -21,5 +21,6 @@ export const mongodbSpec: EngineSpec<MongodbSettings> = {
   probe: probeMongodb,
   uri: (settings, at) => settings.uri ?? uriOf(at, settings.database),
   stop: { signal: 'SIGTERM', graceMs: STOP_GRACE_MS, explain: () => 'MongoDB writes its checkpoint' },
+  helperPrograms: [],
   explainExit: explainMongodExit,
 };

@@ -33,6 +33,7 @@ export const rabbitmqSpec: EngineSpec<RabbitmqSettings> = {
         ? 'RabbitMQ closes its queues'
         : 'RabbitMQ closes its queues; its management plugin takes 5 s to stop',
   },
+  helperPrograms: ['epmd'],
   explainExit: explainRabbitmqExit,
 };
 

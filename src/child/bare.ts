@@ -35,6 +35,7 @@ export async function bareLaunch(env: NodeJS.ProcessEnv = process.env): Promise<
     environment: settings.environment,
     unit,
     env: settings.env,
+    umask: process.umask(),
     settingsDigest: createHash('sha256').update(JSON.stringify(own)).digest('hex').slice(0, 16),
     settings: own,
     engines: engineUris(settings),

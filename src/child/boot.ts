@@ -42,7 +42,9 @@ export async function bootChild(role: JournalRecord['role']): Promise<Child> {
   const launch = JSON.parse(readFileSync(launchFile, 'utf8')) as Launch;
   const instance = process.env[MEMT_ENV.instance] ?? launch.unit;
   const layout = layoutOf(launch.root);
+  dropForeignVariables(launch);
   applyEnvironment(launch);
+  process.umask(launch.umask);
   const log = captureOutput({ file: join(layout.logDir, `${instance}.ndjson`), unit: launch.unit, instance });
   if (role !== 'engine') {
     // Engines are recorded by whoever spawns them, with version and settings.
@@ -71,6 +73,13 @@ async function bootBare(): Promise<Child> {
   applyEnvironment(launch);
   const log = bareLogger(launch.unit, instance);
   return { launch, layout: layoutOf(launch.root), instance, log, control: bareControl, gate: () => Promise.resolve() };
+}
+
+/** PM2 writes its whole table (`name`, `status`, `kill_timeout`, …) into the environment of what it forks: the application gets none of it. */
+function dropForeignVariables(launch: Launch): void {
+  for (const name of Object.keys(process.env)) {
+    if (!(name in launch.env) && !name.startsWith('MEMT_')) delete process.env[name];
+  }
 }
 
 function applyEnvironment(launch: Launch): void {

@@ -6,6 +6,7 @@ import { EXIT } from '../model/exit.js';
 import { FAILURE_EXIT, FailureError } from '../model/failure.js';
 import { packageRoot, packageVersion } from '../util/entries.js';
 import { asError } from '../util/errors.js';
+import { usePrivateUmask } from '../util/private-umask.js';
 import { addConfig } from './config.js';
 import { addDown } from './down.js';
 import { addInit } from './init.js';
@@ -31,6 +32,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     const copy = (await import(pathToFileURL(local).href)) as { main: typeof main };
     return copy.main(argv);
   }
+  usePrivateUmask();
   process.exit(await run(argv));
 }
 

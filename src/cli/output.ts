@@ -11,7 +11,7 @@ export async function chooseRenderer(options: GlobalOptions, units: readonly str
   if (options.json) return ndjsonRenderer(out);
   const colors = paint(wantsColor(process.stdout, process.env, options.color));
   const moving = process.stdout.isTTY && process.env['TERM'] !== 'dumb' && (process.env['CI'] ?? '') === '';
-  if (!moving || units.length === 0) return plainRenderer(out, err, colors);
+  if (!moving || units.length === 0) return plainRenderer(out, err, colors, units.length === 0 ? 'down' : 'up');
   const { ttyRenderer } = await import('./render/tty.js');
   return ttyRenderer(out, err, colors, units);
 }

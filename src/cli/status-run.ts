@@ -2,7 +2,9 @@ import { basename } from 'node:path';
 import { registry } from '../../services/index.js';
 import { identityOf } from '../host/proc.js';
 import { EXIT } from '../model/exit.js';
-import type { StatusReport } from '../model/status.js';
+import type { StatusReport, UnitStatus } from '../model/status.js';
+import { startOrder } from '../plan/graph.js';
+import { stackGraph } from '../plan/up.js';
 import { freshHealth } from '../run/health.js';
 import { livingRecord } from '../run/processes.js';
 import { report } from '../run/report.js';
@@ -11,7 +13,7 @@ import { sleep } from '../util/deadline.js';
 import { packageVersion } from '../util/entries.js';
 import type { Layout } from '../util/layout.js';
 import { unreachable } from '../util/unreachable.js';
-import { findProject } from './globals.js';
+import { findProject, type Project } from './globals.js';
 import { statusText } from './render/status.js';
 import { paint, wantsColor } from './render/text.js';
 import type { StatusOptions } from './status.js';
@@ -22,7 +24,7 @@ const WATCH_EVERY_MS = 1000;
 /** Shows the stack's health; gives the exit code. */
 export async function status(options: StatusOptions): Promise<number> {
   const project = findProject(options);
-  const look = (): Promise<StatusReport> => lookAt(project.layout, project.file);
+  const look = (): Promise<StatusReport> => lookAt(project, options);
   if (options.watch) return watch(look, options);
   const now = await look();
   print(now, options, process.stdout);
@@ -63,9 +65,10 @@ export function exitCode(now: StatusReport): number {
   }
 }
 
-async function lookAt(layout: Layout, configFile: string): Promise<StatusReport> {
+async function lookAt(project: Project, options: StatusOptions): Promise<StatusReport> {
+  const { layout } = project;
   const stack = readStackFile(layout);
-  if (!stack) return nothing(layout);
+  if (!stack) return nothing(project, options);
   const health = freshHealth(layout, Date.now());
   // Fresh, and nobody whom it calls alive has died since: the keeper's word is as good as our own look.
   if (health && stillTrue(health.report, layout, stack)) return health.report;
@@ -79,16 +82,35 @@ function stillTrue(seen: StatusReport, layout: Layout, stack: StackFile): boolea
   return pids.every((pid) => pid !== null && identityOf(pid) !== undefined);
 }
 
-/** Nothing has been started here since the last `down`. */
-function nothing(layout: Layout): StatusReport {
+/** Nothing has been started here since the last `down`: the units are those of the config, when it can be read. */
+async function nothing(project: Project, options: StatusOptions): Promise<StatusReport> {
+  const { loadSettings } = await import('../config/load.js');
+  const loaded = await loadSettings({
+    cwd: project.root,
+    file: project.file,
+    ...(options.env === undefined ? {} : { environment: options.env }),
+    env: process.env,
+    flags: {},
+  });
+  const settings = loaded.ok ? loaded.value : null;
+  const names = settings ? startOrder(stackGraph(settings)) : [];
   return {
     schema: 1,
     version: packageVersion(),
-    project: basename(layout.root),
-    environment: process.env['NODE_ENV'] ?? 'local',
+    project: settings?.project ?? basename(project.root),
+    environment: settings?.environment ?? 'local',
     state: 'down',
     supervisor: { keeper: 'dead', pm2: 'dead' },
-    workers: { cpus: 0, source: 'unknown', wanted: 0 },
-    units: [],
+    workers: { cpus: settings?.cpus.cpus ?? 0, source: settings?.cpus.source ?? 'unknown', wanted: settings?.web?.workers ?? 0 },
+    units: names.map((name): UnitStatus => ({
+      name,
+      state: 'stopped',
+      reason: 'not started',
+      engine: null,
+      version: null,
+      url: null,
+      ports: [],
+      instances: [],
+    })),
   };
 }

@@ -10,6 +10,8 @@ export interface Launch {
   readonly unit: string;
   /** The shell that ran `up` plus .env; assigned to process.env before anything else happens. */
   readonly env: Readonly<Record<string, string>>;
+  /** The umask of that shell: memt itself works with 077, the application with its user's. */
+  readonly umask: number;
   /** Digest of the settings, copied into the journal: another digest later means "changed". */
   readonly settingsDigest: string;
   /** The unit's own settings: MongodbSettings, RabbitmqSettings, WorkerSettings or WebSettings. */

@@ -12,7 +12,7 @@ export function planEngine(unit: 'mongodb' | 'rabbitmq', settings: Settings, wor
   const engine = settings[unit];
   const view = world[unit];
   if (!engine || !view) throw new Error(`no settings or view of ${unit}`);
-  const base = { unit, kind: unit, address: `${engine.host}:${engine.port}`, dependsOn: [], instances: [unit], failure: null };
+  const base = { unit, kind: unit, address: `${engine.host}:${engine.port}`, dependsOn: [], instances: [unit], failure: null, program: view.binary?.path ?? null };
   const version = view.probe.kind === 'healthy' ? view.probe.version : null;
   const fail = (failure: Omit<Failure, 'unit'>): Step => ({
     ...base, action: 'fail', engine: null, version, reason: failure.what, failure: { ...failure, unit },

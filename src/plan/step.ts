@@ -12,6 +12,8 @@ export interface Step {
   /** host:port, null when it listens nowhere. */
   readonly address: string | null;
   readonly version: string | null;
+  /** The program that is or would be spawned. */
+  readonly program: string | null;
   /** Units of this plan that must be healthy before it imports its application or is used. */
   readonly dependsOn: readonly string[];
   /** Processes to fork: `worker.0`, `worker.1`; one for everything else. */

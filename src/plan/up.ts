@@ -48,6 +48,7 @@ function planFork(name: string, settings: Settings, world: World, digest: string
     engine: null,
     address: web ? `${web.host}:${web.port}` : null,
     version: null,
+    program: null,
     dependsOn,
     instances,
   };

@@ -91,6 +91,8 @@ export interface EngineSpec<S extends EngineSettings> {
   probe(endpoint: Endpoint, options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<ProbeResult>;
   /** The URI that the application gets. */
   uri(settings: S, endpoint: Endpoint): string;
+  /** Names of programs that the engine leaves behind and that end after it (epmd). */
+  readonly helperPrograms: readonly string[];
   /** Signal that asks for a clean stop, how long it may take (ms), and what is being waited for. */
   readonly stop: { readonly signal: NodeJS.Signals; readonly graceMs: number; explain(settings: S): string };
   /** Why it ended, from exit code, signal and its own last log lines. */

@@ -1,7 +1,7 @@
 import { FailureError, type Failure } from '../model/failure.js';
 import type { JournalRecord } from '../model/journal.js';
 import type { ProcessManager } from '../ports/process-manager.js';
-import { readJournal } from '../host/journal-file.js';
+import { statOf } from '../host/proc.js';
 import type { RunContext } from './context.js';
 import { forkGraceMs } from './forks.js';
 import { KEEPER, PM2_DAEMON } from './helpers.js';
@@ -65,6 +65,8 @@ export async function runDown(context: RunContext, hurry: AbortSignal): Promise<
       await step(unit, waiting, async () => {
         if (!embedded) emit({ type: 'step-progress', unit, text: waiting });
         const outcome = await stopEngine(layout, unit, embedded ? { signal: 'SIGTERM', graceMs: 10_000 } : stop, optionsFor(unit));
+        const { helperPrograms } = context.registry[unit];
+        await sweepStrays(layout, optionsFor(unit), (pid) => !helperPrograms.includes(statOf(pid)?.comm ?? ''));
         return outcome === 'killed' ? `had to be killed after ${stop.graceMs / 1000} s` : 'stopped cleanly, data kept';
       });
     } else if (stack?.units.some((one) => one.name === unit && (one.engine === 'adopted' || one.engine === 'external'))) {
@@ -116,9 +118,4 @@ function survived(records: readonly JournalRecord[]): Failure {
     cause: 'A process in uninterruptible sleep (state D) waits for a disk or network file system',
     mend: 'Look at it with: cat /proc/<pid>/status, then: memt down',
   };
-}
-
-/** True when the journal names a living process. */
-export function anythingRuns(context: Pick<RunContext, 'layout'>): boolean {
-  return readJournal(context.layout.journalDir).length > 0 && livingRecords(context.layout).length > 0;
 }

@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { gateFile } from '../util/layout.js';
 import { describeHolder, holderOf } from '../host/ports.js';
+import { uptimeMs } from '../host/proc.js';
 import { recentErrors } from '../logs/recent.js';
 import { FailureError, type Failure } from '../model/failure.js';
 import { MEMT_ENV } from '../model/launch.js';
@@ -20,6 +21,8 @@ import { settingsDigests } from './stack-file.js';
 
 /** How long every pid must stay the same before "healthy" is believed, ms. */
 const STABLE_MS = 300;
+/** A process this old has been stable, ms. */
+const SETTLED_MS = 5000;
 /** Restarts by PM2 after which a process that never answered is given up. */
 const GIVE_UP_RESTARTS = 3;
 /** PM2's SIGKILL comes this much after the process's own graceful timeout. */
@@ -108,9 +111,12 @@ export async function waitFork(
     if (failed) throw new FailureError(withEvidence(layout, step, explainPort(settings, { ...failed, unit: step.unit })));
     const now = performance.now();
     if (statuses.every((status) => status?.state === 'healthy')) {
-      const pids = pidsOf(layout, step, statuses);
+      const all = pidsOf(layout, step, statuses);
+      const pids = all.join(',');
       if (pids !== stablePids) [stablePids, stableSince] = [pids, now];
-      if (now - stableSince >= STABLE_MS) return { statuses: statuses.filter((status) => status !== null) };
+      // Processes that have lived for long need no window: they have had it.
+      const settled = all.every((pid) => pid !== null && uptimeMs(pid) > SETTLED_MS);
+      if (settled || now - stableSince >= STABLE_MS) return { statuses: statuses.filter((status) => status !== null) };
     } else {
       stablePids = '';
     }
@@ -129,10 +135,10 @@ function gaveUp(one: ManagedProcess): boolean {
   return one.state === 'errored' || one.restarts >= GIVE_UP_RESTARTS;
 }
 
-function pidsOf(layout: Layout, step: Step, statuses: readonly (ChildStatus | null)[]): string {
-  const own = step.instances.map((instance) => livingRecord(layout, instance)?.pid ?? 'gone');
+function pidsOf(layout: Layout, step: Step, statuses: readonly (ChildStatus | null)[]): (number | null)[] {
+  const own = step.instances.map((instance) => livingRecord(layout, instance)?.pid ?? null);
   const below = statuses.flatMap((status) => status?.instances.map((instance) => instance.pid) ?? []);
-  return [...own, ...below].join(',');
+  return [...own, ...below];
 }
 
 /** `2/5 answering`: how far a unit has come. */

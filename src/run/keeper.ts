@@ -199,6 +199,7 @@ function engineStep(unit: StackUnit): Step {
     reason: 'it died',
     address: null,
     version: unit.version,
+    program: null,
     dependsOn: [],
     instances: unit.instances,
     failure: null,

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Launch } from '../model/launch.js';
 import type { Settings } from '../model/settings.js';
 import { writeFileAtomic } from '../util/atomic-file.js';
+import { userUmask } from '../util/private-umask.js';
 import type { Layout } from '../util/layout.js';
 
 /** Writes what a unit's processes read at their start (0600) and gives the file's path. */
@@ -20,6 +21,7 @@ export function writeLaunchFile(
     environment: settings.environment,
     unit,
     env: settings.env,
+    umask: userUmask(),
     settings: unitSettings,
     settingsDigest: digest,
     engines: { mongodb: engines.mongodb ?? null, rabbitmq: engines.rabbitmq ?? null },

@@ -16,7 +16,8 @@ export async function repair(layout: Layout, options: StopOptions): Promise<stri
   for (const record of dead) forgetJournal(layout.journalDir, record.instance);
   const alive = records.filter(recordAlive).flatMap((record) => record.pid ?? []);
   if (dead.length === 0 && readStackFile(layout)?.phase === 'up') return null;
-  const strays = await sweepStrays(layout, options, descendantsOf(layout, new Set(alive)));
+  const keep = descendantsOf(layout, new Set(alive));
+  const strays = await sweepStrays(layout, options, (pid) => keep.has(pid));
   if (dead.length === 0 && strays === 0) return null;
   const parts = [
     ...(alive.length > 0 ? [`${alive.length} processes found alive`] : []),

@@ -32,7 +32,7 @@ export async function stopFork(
   const heads = records.filter((record) => record.role !== 'web-instance');
   const drained = await Promise.all(
     heads.map(async (record) => {
-      options.onProgress(`waiting for ${record.instance} to finish what it has in hand (at most ${seconds(graceMs)})`);
+      options.onProgress(`finishing what it has in hand (at most ${seconds(graceMs)})`);
       const report = options.hurry.aborted ? undefined : await askChild(layout, record.instance, 'drain', graceMs);
       await manager?.remove(record.instance, options.hurry.aborted ? 1 : graceMs);
       return report;
@@ -43,7 +43,8 @@ export async function stopFork(
   for (const record of readJournal(layout.journalDir)) {
     if (record.unit === unit && !recordAlive(record)) forgetJournal(layout.journalDir, record.instance);
   }
-  return drainSummary(drained, heads.length);
+  const instances = records.filter((record) => record.role === 'web-instance').length;
+  return drainSummary(drained, instances > 0 ? `${instances} ${instances === 1 ? 'instance' : 'instances'}` : `${heads.length} ${heads.length === 1 ? 'process' : 'processes'}`);
 }
 
 async function stopRecord(record: JournalRecord, graceMs: number, options: StopOptions): Promise<void> {
@@ -60,14 +61,14 @@ function identityOfRecord(record: JournalRecord): ProcessIdentity {
   return { pid: record.pid ?? 0, startTime: record.startTime, bootId: record.bootId };
 }
 
-function drainSummary(reports: readonly (Json | undefined)[], processes: number): string {
+function drainSummary(reports: readonly (Json | undefined)[], what: string): string {
   const sum = (key: string): number =>
     reports.reduce<number>((total, report) => {
       const value = typeof report === 'object' && report !== null && !Array.isArray(report) ? (report as Record<string, Json>)[key] : 0;
       return total + (typeof value === 'number' ? value : 0);
     }, 0);
   const parts = [
-    `${processes} ${processes === 1 ? 'process' : 'processes'}`,
+    `${what} drained`,
     ...(sum('finished') > 0 ? [`${sum('finished')} finished`] : []),
     ...(sum('returned') > 0 ? [`${sum('returned')} returned to their queue`] : []),
     ...(sum('cut') > 0 ? [`${sum('cut')} cut off at the deadline`] : []),
@@ -109,9 +110,9 @@ export async function stopHelper(layout: Layout, instance: string, graceMs: numb
  * whose record was lost. Our own process and its ancestors do not carry it.
  * @returns how many there were
  */
-export async function sweepStrays(layout: Layout, options: StopOptions, keep: ReadonlySet<number> = new Set()): Promise<number> {
+export async function sweepStrays(layout: Layout, options: StopOptions, spare: (pid: number) => boolean = () => false): Promise<number> {
   const strays = pidsWithEnv(MEMT_ENV.runDir, layout.runDir)
-    .filter((pid) => pid !== process.pid && !keep.has(pid))
+    .filter((pid) => pid !== process.pid && !spare(pid))
     .flatMap((pid) => identityOf(pid) ?? []);
   await Promise.all(
     strays.map((identity) => stopProcess({ identity, signal: 'SIGTERM', graceMs: options.hurry.aborted ? 0 : STRAY_GRACE_MS, hurry: options.hurry })),

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { FailureError, type Failure } from '../model/failure.js';
 import type { Settings } from '../model/settings.js';
 import { startOrder } from '../plan/graph.js';
@@ -234,9 +235,9 @@ class UpRun {
     const pid = livingRecord(this.context.layout, step.unit)?.pid;
     switch (step.engine) {
       case 'embedded':
-        return `EMBEDDED (${step.reason}), answers as ${version}`;
+        return step.action === 'start' ? `EMBEDDED (${step.reason}), answers as ${version}` : `EMBEDDED, ${step.reason}, answers as ${version}`;
       case 'spawned':
-        return `${version} ${step.reason}, pid ${pid ?? '?'}`;
+        return `${version} ${step.program === null ? step.reason : dirname(step.program)}, pid ${pid ?? '?'}`;
       case 'adopted':
       case 'external':
         return `${version} ${step.engine}: ${step.reason}`;

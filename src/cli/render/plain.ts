@@ -4,8 +4,10 @@ import type { Renderer, Write } from './renderer.js';
 import { doneLines, failureText, stepLine, type Paint } from './text.js';
 
 /** For pipes, files and dumb terminals: one line per fact, nothing that moves. */
-export function plainRenderer(out: Write, err: Write, colors: Paint): Renderer {
-  const waiting = new Map<string, string>();
+export function plainRenderer(out: Write, err: Write, colors: Paint, verb: 'up' | 'down'): Renderer {
+  const told = new Set<string>();
+  /** Counters change too often for lines; what an ordered stop waits for is said once a unit. */
+  let stopping = verb === 'down';
   return {
     handle(event: RunEvent) {
       switch (event.type) {
@@ -16,12 +18,9 @@ export function plainRenderer(out: Write, err: Write, colors: Paint): Renderer {
         case 'step-start':
           return undefined;
         case 'step-progress':
-          // Only what a person would wait for: the drain and stop messages, once each; counters change too often.
-          if (event.text.startsWith('waiting') && waiting.get(event.unit) !== event.text) {
-            waiting.set(event.unit, event.text);
-            out(`.. ${event.unit.padEnd(10)} ${event.text}\n`);
-          }
-          return undefined;
+          if (!stopping || told.has(event.unit)) return undefined;
+          told.add(event.unit);
+          return out(`.. ${event.unit.padEnd(10)} ${event.text}\n`);
         case 'step-done':
           return out(`${event.changed ? colors.good('ok') : colors.weak('ok')} ${stepLine(event).trimEnd()}\n`);
         case 'step-failed':
@@ -31,6 +30,7 @@ export function plainRenderer(out: Write, err: Write, colors: Paint): Renderer {
         case 'warning':
           return err(`${colors.warn('warning:')} ${event.text}\n`);
         case 'rollback':
+          stopping = true;
           return event.units.length > 0 ? out(`rolling back: ${event.units.join(', ')}\n`) : undefined;
         case 'failed':
           return err(`${colors.bad(failureText(event.failure, event.rolledBack))}\n`);

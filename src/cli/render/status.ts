@@ -5,7 +5,10 @@ import type { Paint } from './text.js';
 export function statusText(report: StatusReport, colors: Paint): string {
   const { workers, supervisor } = report;
   const head = `${colors.strong(report.project)}   environment ${report.environment}   ${paintState(report.state, colors)}`;
-  if (report.units.length === 0) return `${head}\nNothing has been started here. Next: memt up\n`;
+  if (report.state === 'down' && report.units.every((unit) => unit.instances.length === 0)) {
+    const names = report.units.map((unit) => unit.name).join(', ');
+    return `${head}\nNothing runs${names === '' ? '' : ` of ${names}`}. Next: memt up\n`;
+  }
   const lines = [
     head,
     ...report.units.flatMap((unit) => unitLines(unit, colors)),

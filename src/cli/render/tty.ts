@@ -19,7 +19,7 @@ interface PromiseWithResolversLike {
 
 /** For a terminal: a row per unit that moves while it is worked on; everything after the rows is plain. */
 export function ttyRenderer(out: Write, err: Write, colors: Paint, units: readonly string[]): Renderer {
-  const plain = plainRenderer(out, err, colors);
+  const plain = plainRenderer(out, err, colors, 'up');
   const rows = units.map((unit): Row => ({ unit, done: withResolvers(), task: undefined }));
   let listing: Promise<unknown> | undefined;
   let tail = Promise.resolve();
