@@ -30,7 +30,7 @@ export function openLog(path: string): OpenFile | undefined {
   return {
     size: stat.size,
     inode: stat.ino,
-    modifiedAt: stat.mtimeMs,
+    modifiedAt: Math.round(stat.mtimeMs),
     read: (start, end) => readRange(fd, Buffer.allocUnsafe(Math.max(0, end - start)), start, end),
     readInto: (buffer, start, end) => readRange(fd, buffer, start, end),
     close,

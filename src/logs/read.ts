@@ -12,6 +12,9 @@ import type { LogSource } from './source.js';
 /** Records without a time that wait for the next one that has it: beyond this many they take the file's own time. */
 const MAX_UNTIMED = 5000;
 
+/** The kernel stamps files with a clock that ticks more coarsely than ours, ms. */
+const CLOCK_SLACK_MS = 1000;
+
 /** Sizes of files at one moment: readers stop there, so that a follower can go on from exactly there. */
 export type Snapshot = ReadonlyMap<string, number>;
 
@@ -91,7 +94,7 @@ function* withFile(
   if (!file) return;
   try {
     // A file that was last written before the window began holds nothing of it.
-    if (filter.since !== undefined && file.modifiedAt < filter.since) return;
+    if (filter.since !== undefined && file.modifiedAt + CLOCK_SLACK_MS < filter.since) return;
     const range = bisectRange(file, dialect, filter.since, filter.until);
     const end = Math.min(range.end, snapshot?.get(path) ?? range.end);
     if (range.start < end) yield* read(file, { start: range.start, end });
