@@ -3,7 +3,7 @@ import type { Failure } from '../../src/model/failure.js';
 import type { WorkerSettings } from '../../src/model/settings.js';
 import type { ChildStatus } from '../../src/model/status.js';
 import type { App } from '../../src/tasks/app.js';
-import type { Drained, Worker } from '../../src/tasks/worker.js';
+import type { Drained, Worker, WorkerStatus } from '../../src/tasks/worker.js';
 import { asError } from '../../src/util/errors.js';
 import { loadTasks } from './load-tasks.js';
 
@@ -30,7 +30,7 @@ let drained: Drained | null = null;
 function status(): ChildStatus {
   const seen = worker?.status();
   if (seen?.consuming) proven = true;
-  const [state, reason] = stateOf(seen?.consuming ?? false, seen?.reason ?? null);
+  const [state, reason] = stateOf(seen);
   return {
     state,
     reason,
@@ -50,14 +50,14 @@ function status(): ChildStatus {
   };
 }
 
-function stateOf(consuming: boolean, reason: string | null): readonly [ChildStatus['state'], string | null] {
+function stateOf(seen: WorkerStatus | undefined): readonly [ChildStatus['state'], string | null] {
   if (failure) return ['failed', failure.what];
   if (drained) return ['stopped', 'drained'];
   if (draining) return ['draining', 'finishing the running tasks'];
   if (waiting) return ['starting', 'waiting for what it depends on'];
-  if (consuming) return ['healthy', null];
-  if (worker === null) return ['starting', 'importing the tasks'];
-  return [proven ? 'degraded' : 'starting', `not consuming: ${reason ?? 'no reason known'}`];
+  if (seen === undefined) return ['starting', 'importing the tasks'];
+  if (!seen.consuming) return [proven ? 'degraded' : 'starting', `not consuming: ${seen.reason ?? 'no reason known'}`];
+  return seen.heldBy === null ? ['healthy', null] : ['degraded', `${seen.held} tasks held: ${seen.heldBy}`];
 }
 
 /** Stops taking tasks and finishes what runs; the process stays, idle, until a signal ends it. */

@@ -59,6 +59,8 @@ export function createMongoStore(options: {
       });
       return await withDeadline(opening.then(work), OPERATION_MS, what);
     } catch (error) {
+      // A wrong URI stays wrong, however often it is tried.
+      if (error instanceof Error && error.name === 'MongoParseError') throw new TypeError(redactUri(error.message));
       throw new StoreUnavailable(redactUri(`MongoDB: ${asError(error).message}`), { cause: error });
     }
   };

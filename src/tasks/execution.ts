@@ -31,6 +31,8 @@ export interface Execution {
   readonly giveUp: AbortSignal;
   /** Tells that the handler is about to be called. */
   onStart(): void;
+  /** Tells that store or broker are waited for, and null when no more. */
+  onHeld(reason: string | null): void;
 }
 
 /** A result is read back over the store's wire in one piece, bytes. */

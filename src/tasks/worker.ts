@@ -21,6 +21,9 @@ export interface WorkerStatus {
   /** Messages ready in those queues at the last look. */
   readonly ready: number | null;
   readonly running: number;
+  /** Tasks that wait for the store or the broker, and why. */
+  readonly held: number;
+  readonly heldBy: string | null;
   readonly done: number;
   readonly failed: number;
   readonly retried: number;
@@ -55,6 +58,7 @@ export class Worker {
   readonly #giveUp = new AbortController();
   readonly #name = `${hostname()}:${process.pid}`;
   readonly #counts = { done: 0, failed: 0, retried: 0, skipped: 0, returned: 0 };
+  readonly #held = new Map<object, string>();
   #stopping: Promise<Drained> | null = null;
 
   constructor(
@@ -108,6 +112,8 @@ export class Worker {
       queues: this.options.queues,
       ready: depths.every((depth) => depth !== null) ? depths.reduce((sum, depth) => sum + depth, 0) : null,
       running: this.#slots.active,
+      held: this.#held.size,
+      heldBy: [...this.#held.values()].at(-1) ?? null,
       done: this.#counts.done,
       failed: this.#counts.failed,
       retried: this.#counts.retried,
@@ -202,10 +208,17 @@ export class Worker {
         stop: this.#stop.signal,
         giveUp: this.#giveUp.signal,
         onStart: () => (running.started = true),
+        onHeld: (reason) => this.#hold(running, reason),
       });
     } finally {
+      this.#held.delete(running);
       slot.release();
     }
+  }
+
+  #hold(key: object, reason: string | null): void {
+    if (reason === null) this.#held.delete(key);
+    else this.#held.set(key, reason);
   }
 
   /** The same run, handed out again while it still runs here: its end settles this delivery, too. */
@@ -244,7 +257,11 @@ export class Worker {
     };
     const route = { exchange: '', key: deadQueueName(this.runtime.namespace, queue) };
     const dead = encode(original, { [HEADERS.reason]: reason, [HEADERS.error]: why });
-    const options = { giveUp: this.#giveUp.signal, log: this.options.log };
+    const options = {
+      giveUp: this.#giveUp.signal,
+      log: this.options.log,
+      onHeld: (held: string | null) => this.#hold(delivery, held),
+    };
     try {
       await persist(
         'bury a message',
@@ -259,6 +276,8 @@ export class Worker {
       if (!this.#giveUp.signal.aborted) throw failure;
       delivery.requeue();
       return;
+    } finally {
+      this.#held.delete(delivery);
     }
     delivery.ack();
     this.#counts.failed += 1;
