@@ -12,11 +12,19 @@ import type { Spawned } from '../ports/spawner.js';
 import { sleep } from '../util/deadline.js';
 import { ENTRIES } from '../util/entries.js';
 import type { RunContext } from './context.js';
-import { readTail } from './log-tail.js';
+import { readTail, sizeOf } from './log-tail.js';
 import { settingsDigest } from './stack-file.js';
 import { writeLaunchFile } from './launch-file.js';
 
 type AnyEngineSettings = MongodbSettings | RabbitmqSettings;
+
+/** What was there before this start: an earlier run's last words must not explain this one's end. */
+interface Before {
+  readonly logBytes: number;
+  readonly outputBytes: number;
+  /** Unix ms. */
+  readonly at: number;
+}
 
 export interface StartedEngine {
   readonly version: string;
@@ -61,11 +69,12 @@ export async function startEngine(
   };
   const intended = { ...record, pid: null, startTime: 0, bootId: '', at: Date.now() };
   writeJournal(context.layout.journalDir, intended);
+  const before: Before = { logBytes: sizeOf(launch.logFile), outputBytes: sizeOf(launch.stdoutFile), at: Date.now() };
   const spawned = await context.spawn(launch);
   writeJournal(context.layout.journalDir, { ...record, ...spawned.identity, at: Date.now() });
   options.onSpawned();
   try {
-    const healthy = await waitHealthy(bound, launch, spawned, settings, context, options);
+    const healthy = await waitHealthy(bound, launch, before, spawned, settings, context, options);
     writeJournal(context.layout.journalDir, { ...record, ...spawned.identity, at: Date.now(), version: healthy.version });
     return { version: healthy.version };
   } catch (error) {
@@ -144,6 +153,7 @@ function prepare(launch: EngineLaunch): void {
 async function waitHealthy(
   { spec, engine }: EngineUnit,
   launch: EngineLaunch,
+  before: Before,
   spawned: Spawned,
   settings: Settings,
   context: RunContext,
@@ -157,8 +167,12 @@ async function waitHealthy(
     options.signal.throwIfAborted();
     const probe = await spec.probe(spec.endpoint(engine), { timeoutMs: 1000, signal: options.signal });
     if (exited) {
-      const own = engineContext(context, settings, engine);
-      throw new FailureError(exitFailure(spec.explainExit({ ...exited, logTail: readTail(launch.logFile, 200), output: readTail(launch.stdoutFile, 50) }, own), launch, context));
+      const exit = {
+        ...exited,
+        logTail: readTail(launch.logFile, 200, before.logBytes),
+        output: readTail(launch.stdoutFile, 50, before.outputBytes),
+      };
+      throw new FailureError(exitFailure(spec.explainExit(exit, engineContext(context, settings, engine)), exit.output, before, context));
     }
     if (probe.kind === 'healthy') return probe;
     // A slow recovery is fine as long as the engine's own log says that it is at work.
@@ -170,10 +184,10 @@ async function waitHealthy(
   }
 }
 
-function exitFailure(failure: Failure, launch: EngineLaunch, context: RunContext): Failure {
+function exitFailure(failure: Failure, output: readonly string[], before: Before, context: RunContext): Failure {
   if (failure.evidence && failure.evidence.length > 0) return failure;
-  const records = recentErrors(context.layout.logDir, failure.unit ?? '', { lines: 5 });
-  const evidence = records.length > 0 ? records.map((record) => record.text) : readTail(launch.stdoutFile, 5);
+  const records = recentErrors(context.layout.logDir, failure.unit ?? '', { lines: 5, sinceMs: before.at });
+  const evidence = records.length > 0 ? records.map((record) => record.text) : output.slice(-5);
   return { ...failure, evidence };
 }
 

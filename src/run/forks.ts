@@ -98,7 +98,12 @@ export async function waitFork(
   layout: Layout,
   settings: Settings,
   step: Step,
-  options: { readonly signal: AbortSignal; readonly onProgress: (text: string) => void },
+  options: {
+    readonly signal: AbortSignal;
+    readonly onProgress: (text: string) => void;
+    /** Unix ms: error lines from before are another run's. */
+    readonly sinceMs: number;
+  },
 ): Promise<ProvenFork> {
   const started = performance.now();
   let stableSince = 0;
@@ -108,7 +113,7 @@ export async function waitFork(
     options.signal.throwIfAborted();
     const statuses = await Promise.all(step.instances.map((instance) => childStatus(layout, instance)));
     const failed = statuses.find((status) => status?.failure != null)?.failure;
-    if (failed) throw new FailureError(withEvidence(layout, step, explainPort(settings, { ...failed, unit: step.unit })));
+    if (failed) throw new FailureError(withEvidence(layout, step, options.sinceMs, explainPort(settings, { ...failed, unit: step.unit })));
     const now = performance.now();
     if (statuses.every((status) => status?.state === 'healthy')) {
       const all = pidsOf(layout, step, statuses);
@@ -123,9 +128,9 @@ export async function waitFork(
     if (now >= nextManagerLook) {
       nextManagerLook = now + 250;
       const dying = (await manager()).find((one) => step.instances.includes(one.name) && gaveUp(one));
-      if (dying) throw new FailureError(exitedFailure(layout, step, dying));
+      if (dying) throw new FailureError(exitedFailure(layout, step, options.sinceMs, dying));
     }
-    if (now - started > settings.timeouts.instanceMs) throw new FailureError(timeoutFailure(layout, step, statuses, now - started));
+    if (now - started > settings.timeouts.instanceMs) throw new FailureError(timeoutFailure(layout, step, options.sinceMs, statuses, now - started));
     options.onProgress(progressOf(step, statuses));
     await sleep(25, options.signal);
   }
@@ -159,34 +164,34 @@ function explainPort(settings: Settings, failure: Failure): Failure {
   };
 }
 
-function withEvidence(layout: Layout, step: Step, failure: Failure): Failure {
-  return failure.evidence?.length ? failure : { ...failure, evidence: errorLines(layout, step) };
+function withEvidence(layout: Layout, step: Step, sinceMs: number, failure: Failure): Failure {
+  return failure.evidence?.length ? failure : { ...failure, evidence: errorLines(layout, step, sinceMs) };
 }
 
-function errorLines(layout: Layout, step: Step): string[] {
-  const records = recentErrors(layout.logDir, step.unit, { lines: 5 });
+function errorLines(layout: Layout, step: Step, sinceMs: number): string[] {
+  const records = recentErrors(layout.logDir, step.unit, { lines: 5, sinceMs });
   if (records.length > 0) return records.map((record) => record.text);
   return step.instances.flatMap((instance) => readTail(join(layout.logDir, `${instance}.err`), 5)).slice(-5);
 }
 
-function exitedFailure(layout: Layout, step: Step, dying: ManagedProcess): Failure {
+function exitedFailure(layout: Layout, step: Step, sinceMs: number, dying: ManagedProcess): Failure {
   return {
     kind: 'unit-exited',
     unit: step.unit,
     what: `${dying.name} exited${dying.exitCode === null ? '' : ` with code ${dying.exitCode}`} ${dying.restarts + 1} times while starting`,
-    mend: `memt logs ${step.unit} --level error`,
-    evidence: errorLines(layout, step),
+    mend: `Look with: memt logs ${step.unit} --level error`,
+    evidence: errorLines(layout, step, sinceMs),
   };
 }
 
-function timeoutFailure(layout: Layout, step: Step, statuses: readonly (ChildStatus | null)[], ms: number): Failure {
+function timeoutFailure(layout: Layout, step: Step, sinceMs: number, statuses: readonly (ChildStatus | null)[], ms: number): Failure {
   const reasons = new Set(statuses.map((status) => (status === null ? 'no answer on its control socket' : status.reason)));
   const why = [...reasons].filter((reason) => reason !== null).join('; ');
   return {
     kind: 'unit-timeout',
     unit: step.unit,
     what: `${progressOf(step, statuses)} after ${(ms / 1000).toFixed(0)} s${why ? `: ${why}` : ''}`,
-    mend: `memt logs ${step.unit}; an application that needs longer to start: memt up --timeout 120s`,
-    evidence: errorLines(layout, step),
+    mend: `Look with: memt logs ${step.unit}. An application that needs longer to start: memt up --timeout 120s`,
+    evidence: errorLines(layout, step, sinceMs),
   };
 }

@@ -48,6 +48,7 @@ export async function runUp(context: RunContext, settings: Settings, plan: UpPla
 }
 
 class UpRun {
+  readonly #startedAt = Date.now();
   readonly #undo: Undo[] = [];
   readonly #abort = new AbortController();
   readonly #healthy = new Map<string, Promise<void>>();
@@ -97,7 +98,7 @@ class UpRun {
 
   /** Stops what this run started, newest first; gives the units in the order in which they were stopped. */
   async rollBack(): Promise<string[]> {
-    const units = [...new Set(this.#undo.map((undo) => undo.unit).reverse())];
+    const units = [...new Set(this.#undo.map((undo) => undo.unit).reverse())].filter((unit) => unit !== KEEPER && unit !== PM2_DAEMON);
     this.context.emit({ type: 'rollback', units });
     for (const undo of this.#undo.reverse()) {
       await undo.run({ hurry: this.options.hurry, onProgress: (text) => this.#progress(undo.unit, text) });
@@ -110,7 +111,7 @@ class UpRun {
     } else if (this.#before) {
       writeStackFile(layout, this.#before);
     }
-    return units.filter((unit) => unit !== KEEPER && unit !== PM2_DAEMON);
+    return units;
   }
 
   readonly #started = new Map<string, number>();
@@ -159,6 +160,7 @@ class UpRun {
     await waitFork(() => this.#managed(), layout, settings, step, {
       signal: this.#signal,
       onProgress: (text) => this.#progress(step.unit, text),
+      sinceMs: this.#startedAt,
     });
   }
 

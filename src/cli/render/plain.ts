@@ -3,9 +3,16 @@ import { unreachable } from '../../util/unreachable.js';
 import type { Renderer, Write } from './renderer.js';
 import { doneLines, failureText, stepLine, type Paint } from './text.js';
 
+/** A stop that takes longer than this says what it waits for, ms. */
+const WORTH_A_LINE_MS = 500;
+
 /** For pipes, files and dumb terminals: one line per fact, nothing that moves. */
 export function plainRenderer(out: Write, err: Write, colors: Paint, verb: 'up' | 'down'): Renderer {
-  const told = new Set<string>();
+  const pending = new Map<string, NodeJS.Timeout>();
+  const settle = (unit: string): void => {
+    clearTimeout(pending.get(unit));
+    pending.delete(unit);
+  };
   /** Counters change too often for lines; what an ordered stop waits for is said once a unit. */
   let stopping = verb === 'down';
   return {
@@ -18,13 +25,15 @@ export function plainRenderer(out: Write, err: Write, colors: Paint, verb: 'up' 
         case 'step-start':
           return undefined;
         case 'step-progress':
-          if (!stopping || told.has(event.unit)) return undefined;
-          told.add(event.unit);
-          return out(`.. ${event.unit.padEnd(10)} ${event.text}\n`);
+          if (stopping && !pending.has(event.unit)) {
+            pending.set(event.unit, setTimeout(() => out(`.. ${event.unit.padEnd(10)} ${event.text}\n`), WORTH_A_LINE_MS).unref());
+          }
+          return undefined;
         case 'step-done':
+          settle(event.unit);
           return out(`${event.changed ? colors.good('ok') : colors.weak('ok')} ${stepLine(event).trimEnd()}\n`);
         case 'step-failed':
-          return undefined;
+          return settle(event.unit);
         case 'note':
           return out(`${event.text}\n`);
         case 'warning':
@@ -33,6 +42,7 @@ export function plainRenderer(out: Write, err: Write, colors: Paint, verb: 'up' 
           stopping = true;
           return event.units.length > 0 ? out(`rolling back: ${event.units.join(', ')}\n`) : undefined;
         case 'failed':
+          for (const unit of [...pending.keys()]) settle(unit);
           return err(`${colors.bad(failureText(event.failure, event.rolledBack))}\n`);
         case 'done':
           return out(doneLines(event).map((line) => `${line}\n`).join(''));
@@ -40,6 +50,9 @@ export function plainRenderer(out: Write, err: Write, colors: Paint, verb: 'up' 
           return unreachable(event);
       }
     },
-    end: () => Promise.resolve(),
+    end() {
+      for (const unit of [...pending.keys()]) settle(unit);
+      return Promise.resolve();
+    },
   };
 }
