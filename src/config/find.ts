@@ -114,7 +114,10 @@ export function nodeStripsTypes(): boolean {
 /** Absolute path of the project's tsx loader API, or undefined. */
 export function tsxOf(root: string): string | undefined {
   try {
-    return createRequire(join(root, 'package.json')).resolve('tsx/esm/api');
+    const path = createRequire(join(root, 'package.json')).resolve('tsx/esm/api');
+    // `require` resolves to the CommonJS twin, which does not work when it is imported.
+    const twin = path.replace(/\.cjs$/, '.mjs');
+    return existsSync(twin) ? twin : path;
   } catch {
     return undefined; // not installed
   }

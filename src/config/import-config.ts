@@ -1,7 +1,8 @@
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
 import type { Failure } from '../model/failure.js';
 import { fail, ok, type Result } from '../model/result.js';
 import { DeadlineError, withDeadline } from '../util/deadline.js';
@@ -95,7 +96,7 @@ function importFailure(error: unknown, root: string, file: string): Failure {
     };
   }
   const thrown = asError(error);
-  const place = placeOf(thrown, file);
+  const place = placeOf(thrown.stack ?? '', file) ?? (thrown instanceof SyntaxError ? syntaxPlace(file) : undefined);
   const where = place ? `${file}:${place.line}${place.column === null ? '' : `:${place.column}`}` : file;
   const evidence = place ? excerpt(file, place.line) : [];
   return {
@@ -145,15 +146,20 @@ interface Place {
 }
 
 /** The line in the config itself: a syntax error's stack begins with it, another error has it among its frames. */
-function placeOf(error: Error, file: string): Place | undefined {
-  const stack = error.stack ?? '';
-  for (const [, path = '', line, column] of stack.matchAll(
-    /(file:\/\/[^\s()]+?|\/[^\n()]*?):(\d+)(?::(\d+))?(?=\)?(?:\n|$))/g,
-  )) {
-    const plain = path.startsWith('file://') ? fileURLToPath(path.replace(/\?.*$/, '')) : path;
-    if (plain === file) return { line: Number(line), column: column === undefined ? null : Number(column) };
+function placeOf(text: string, file: string): Place | undefined {
+  // Both spellings are looked for as they are: a path may hold blanks and brackets, which end a path for any pattern.
+  for (const name of [pathToFileURL(file).href, file]) {
+    const at = text.indexOf(`${name}:`);
+    const [, line, column] = at < 0 ? [] : (/^:(\d+)(?::(\d+))?/.exec(text.slice(at + name.length)) ?? []);
+    if (line !== undefined) return { line: Number(line), column: column === undefined ? null : Number(column) };
   }
   return undefined;
+}
+
+/** Node keeps the place of an ES module's syntax error to itself, but prints it: a second look by `node --check`. */
+function syntaxPlace(file: string): Place | undefined {
+  const { stderr } = spawnSync(process.execPath, ['--check', file], { encoding: 'utf8', timeout: 5_000 });
+  return placeOf(stderr, file);
 }
 
 /** The line with its neighbours, numbered, the line itself marked. */

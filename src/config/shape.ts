@@ -174,7 +174,5 @@ export function kindOf(value: unknown): string {
   if (value instanceof Promise) return 'a promise';
   if (typeof value === 'string') return `the text '${value.length > 40 ? `${value.slice(0, 37)}…` : value}'`;
   if (typeof value === 'object') return `an object of class ${value.constructor.name}`;
-  return typeof value === 'function'
-    ? 'a function'
-    : `the ${typeof value} ${String(value as number | boolean | bigint | symbol)}`;
+  return typeof value === 'function' ? 'a function' : `the ${typeof value} ${String(value)}`;
 }

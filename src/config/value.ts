@@ -181,7 +181,8 @@ function shown(setting: Setting, raw: unknown): string {
   if (raw === undefined) return 'nothing';
   if (Array.isArray(raw)) return 'a list';
   if (raw instanceof Promise) return 'a promise (await it first)';
-  if (typeof raw === 'object' || typeof raw === 'function') return typeof raw === 'object' ? 'an object' : 'a function';
+  if (typeof raw === 'object') return 'an object';
+  if (typeof raw === 'function') return 'a function';
   if (setting.secret) return `${typeof raw === 'string' ? 'a text' : `a ${typeof raw}`} (hidden)`;
   const text = typeof raw === 'string' ? `'${raw}'` : String(raw);
   return text.length > 60 ? `${text.slice(0, 57)}…'` : text;
