@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { suggest } from '../util/suggest.js';
 import { SECTIONS, SETTINGS, UNIT_SECTIONS, settingsIn } from './settings-table.js';
 import { parseValue } from './value.js';
@@ -174,5 +175,6 @@ export function kindOf(value: unknown): string {
   if (value instanceof Promise) return 'a promise';
   if (typeof value === 'string') return `the text '${value.length > 40 ? `${value.slice(0, 37)}…` : value}'`;
   if (typeof value === 'object') return `an object of class ${value.constructor.name}`;
-  return typeof value === 'function' ? 'a function' : `the ${typeof value} ${String(value)}`;
+  if (typeof value === 'function') return 'a function';
+  return `the ${typeof value} ${inspect(value)}`;
 }

@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
+import { inspect } from 'node:util';
 import { parseDuration } from '../util/duration.js';
 import { suggest } from '../util/suggest.js';
 import { unreachable } from '../util/unreachable.js';
@@ -184,6 +185,6 @@ function shown(setting: Setting, raw: unknown): string {
   if (typeof raw === 'object') return 'an object';
   if (typeof raw === 'function') return 'a function';
   if (setting.secret) return `${typeof raw === 'string' ? 'a text' : `a ${typeof raw}`} (hidden)`;
-  const text = typeof raw === 'string' ? `'${raw}'` : String(raw);
+  const text = typeof raw === 'string' ? `'${raw}'` : inspect(raw);
   return text.length > 60 ? `${text.slice(0, 57)}…'` : text;
 }
