@@ -21,7 +21,13 @@ export async function loadError(error: unknown, entry: string, root: string): Pr
     kind: 'entry-throws',
     what: `${display(entry, root)} throws when it is loaded: ${summaryOf(error)} (${at})`,
     ...(mend === undefined ? {} : { mend }),
-    evidence: frames.length > 0 ? frames : stack.split('\n').filter(Boolean).slice(0, MAX_FRAMES),
+    evidence:
+      frames.length > 0
+        ? frames
+        : stack
+            .split('\n')
+            .filter((line) => line.trim() !== '' && !line.includes('node:'))
+            .slice(0, MAX_FRAMES),
   };
 }
 

@@ -3,6 +3,7 @@ import { pathToFileURL } from 'node:url';
 import type { Failure } from '../model/failure.js';
 import { fail, ok, type Result } from '../model/result.js';
 import type { WebSettings } from '../model/settings.js';
+import { codeOf } from '../util/errors.js';
 import { ACCEPTED, chooseExport, describe, isThenable, recognise, type Application } from './application.js';
 import { display, isTypeScript, resolveEntry } from './entry.js';
 import { loadError } from './load-error.js';
@@ -60,21 +61,29 @@ function shapeFailure(shown: string, exportName: string | null, exports: readonl
   };
 }
 
-/** Newer Nodes strip types themselves; older ones need the project's own tsx. */
+/**
+ * The project's own tsx where it is installed: it also finds `./x.ts` behind `./x.js`, as TypeScript writes imports. Otherwise newer
+ * Nodes strip types themselves.
+ */
 async function prepareTypeScript(file: string, shown: string): Promise<Failure | null> {
-  if ((process.features as { typescript?: unknown }).typescript) return null;
   const load = createRequire(file);
   try {
-    // Both hooks: an entry may import CommonJS as well as ES modules.
+    // Both hooks: an entry may import CommonJS as well as ES modules. Their CommonJS build cannot register the ES one.
+    const esm = pathToFileURL(load.resolve('tsx/esm/api').replace(/\.cjs$/, '.mjs'));
+    ((await import(esm.href)) as { register(): unknown }).register();
     (load('tsx/cjs/api') as { register(): unknown }).register();
-    const esm = (await import(pathToFileURL(load.resolve('tsx/esm/api')).href)) as { register(): unknown };
-    esm.register();
     return null;
-  } catch {
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    if ((process.features as { typescript?: unknown }).typescript) return null;
     return {
       kind: 'installation',
       what: `${shown} is TypeScript, which Node ${process.versions.node} cannot run by itself`,
       mend: 'npm install --save-dev tsx; or use Node 22.18 or newer; or point web.app at the compiled file',
     };
   }
+}
+
+function isMissing(error: unknown): boolean {
+  return ['MODULE_NOT_FOUND', 'ERR_MODULE_NOT_FOUND', 'ERR_PACKAGE_PATH_NOT_EXPORTED'].includes(codeOf(error) ?? '');
 }
