@@ -1,13 +1,9 @@
 import { basename } from 'node:path';
-import { registry } from '../../services/index.js';
 import { identityOf } from '../host/proc.js';
 import { EXIT } from '../model/exit.js';
 import type { StatusReport, UnitStatus } from '../model/status.js';
-import { startOrder } from '../plan/graph.js';
-import { stackGraph } from '../plan/up.js';
 import { freshHealth } from '../run/health.js';
 import { livingRecord } from '../run/processes.js';
-import { report } from '../run/report.js';
 import { readStackFile, type StackFile } from '../run/stack-file.js';
 import { sleep } from '../util/deadline.js';
 import { packageVersion } from '../util/entries.js';
@@ -72,6 +68,8 @@ async function lookAt(project: Project, options: StatusOptions): Promise<StatusR
   const health = freshHealth(layout, Date.now());
   // Fresh, and nobody whom it calls alive has died since: the keeper's word is as good as our own look.
   if (health && stillTrue(health.report, layout, stack)) return health.report;
+  // Most looks end above: what probing needs is loaded only here.
+  const [{ registry }, { report }] = await Promise.all([import('../../services/index.js'), import('../run/report.js')]);
   return report(stack, layout, registry, { probeTimeoutMs: PROBE_MS });
 }
 
@@ -84,7 +82,11 @@ function stillTrue(seen: StatusReport, layout: Layout, stack: StackFile): boolea
 
 /** Nothing has been started here since the last `down`: the units are those of the config, when it can be read. */
 async function nothing(project: Project, options: StatusOptions): Promise<StatusReport> {
-  const { loadSettings } = await import('../config/load.js');
+  const [{ loadSettings }, { startOrder }, { stackGraph }] = await Promise.all([
+    import('../config/load.js'),
+    import('../plan/graph.js'),
+    import('../plan/up.js'),
+  ]);
   const loaded = await loadSettings({
     cwd: project.root,
     file: project.file,

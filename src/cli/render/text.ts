@@ -42,7 +42,7 @@ function sentence(text: string): string {
 }
 
 const UNIT_WIDTH = 10;
-const TEXT_WIDTH = 48;
+const TEXT_WIDTH = 54;
 const ADDRESS_WIDTH = 17;
 
 /** One line of `up`: unit, what it is, where, how long. */
