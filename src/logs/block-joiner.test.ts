@@ -16,7 +16,12 @@ describe('raw writes to a stream', () => {
   it('makes a record of each line that a logger wrote in one batch', () => {
     const { blocks, joiner: out } = joiner();
     out.write('{"level":30,"msg":"a"}\n{"level":50,"msg":"b"}\n[error] c\n  more of c\n2026-01-02T03:04:05Z d\n');
-    expect(blocks).toEqual(['{"level":30,"msg":"a"}', '{"level":50,"msg":"b"}', '[error] c\n  more of c', '2026-01-02T03:04:05Z d']);
+    expect(blocks).toEqual([
+      '{"level":30,"msg":"a"}',
+      '{"level":50,"msg":"b"}',
+      '[error] c\n  more of c',
+      '2026-01-02T03:04:05Z d',
+    ]);
   });
   it('waits for the end of a line', () => {
     const { blocks, joiner: out } = joiner();

@@ -5,7 +5,10 @@ import { toJson } from './to-json.js';
 
 describe('a console call', () => {
   it('formats like the console', () => {
-    expect(consoleRecord('info', ['%s is %d', 'x', 3, { a: [1, 2n] }])).toEqual({ level: 'info', text: 'x is 3 { a: [ 1, 2n ] }' });
+    expect(consoleRecord('info', ['%s is %d', 'x', 3, { a: [1, 2n] }])).toEqual({
+      level: 'info',
+      text: 'x is 3 { a: [ 1, 2n ] }',
+    });
     expect(consoleRecord('info', [])).toEqual({ level: 'info', text: '' });
   });
   it('takes the stack of an error, with causes', () => {
@@ -76,7 +79,10 @@ describe('any value as JSON', () => {
     [Buffer.alloc(3), '[Buffer 3 bytes]'],
     [new URL('http://a:b@h/'), 'http://a:***@h/'],
     [{ a: undefined, f: thrower, b: 1 }, { b: 1 }],
-    [{ token: 'x', apiKey: 'y', n: { password: 'z' } }, { token: '***', apiKey: '***', n: { password: '***' } }],
+    [
+      { token: 'x', apiKey: 'y', n: { password: 'z' } },
+      { token: '***', apiKey: '***', n: { password: '***' } },
+    ],
     [{ toJSON: () => ({ a: 1 }) }, { a: 1 }],
   ])('%s', (value, json) => expect(toJson(value)).toEqual(json));
   it('keeps a key named __proto__ a key', () => {

@@ -1,4 +1,13 @@
-import { appendFileSync, copyFileSync, mkdtempSync, renameSync, rmSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  copyFileSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -19,12 +28,21 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-const line = (text: string, level = 'info'): string => `${JSON.stringify({ time: new Date().toISOString(), level, unit: 'web', instance: 'web.0', pid: 1, text })}\n`;
+const line = (text: string, level = 'info'): string =>
+  `${JSON.stringify({ time: new Date().toISOString(), level, unit: 'web', instance: 'web.0', pid: 1, text })}\n`;
 const path = (name: string): string => join(folder, name);
 
 function source(name: string): LogSource {
   const found = findSources(folder).find((one) => one.path === path(name));
-  return found ?? { path: path(name), unit: 'web', instance: 'web.0', dialect: name.endsWith('err') ? 'stderr' : 'ndjson', files: [path(name)] };
+  return (
+    found ?? {
+      path: path(name),
+      unit: 'web',
+      instance: 'web.0',
+      dialect: name.endsWith('err') ? 'stderr' : 'ndjson',
+      files: [path(name)],
+    }
+  );
 }
 function start(name: string, offset = 0): () => string[] {
   const made = (follower = followFile(source(name), offset));
@@ -96,7 +114,9 @@ describe('following a file', () => {
     appendFileSync(path('w.err'), '    at b (/x.js:1:2)\n');
     expect(look()).toEqual([]);
     const records = follower?.look(source('w.err'));
-    expect(records).toMatchObject([{ level: 'error', text: 'Error: no', stack: 'Error: no\n    at a (/x.js:1:2)\n    at b (/x.js:1:2)' }]);
+    expect(records).toMatchObject([
+      { level: 'error', text: 'Error: no', stack: 'Error: no\n    at a (/x.js:1:2)\n    at b (/x.js:1:2)' },
+    ]);
   });
   it('puts characters together that are cut between two looks', () => {
     const bytes = Buffer.from(line('é€'));
@@ -114,7 +134,14 @@ describe('following a project', () => {
     writeFileSync(path('web.0.ndjson'), line('old', 'error'));
     const stop = new AbortController();
     const seen: string[] = [];
-    const stream = follow({ logDir: folder, names: [], filter: { levels: levelsFrom('error') }, signal: stop.signal, from: snapshotOf(findSources(folder)), everyMs: 5 });
+    const stream = follow({
+      logDir: folder,
+      names: [],
+      filter: { levels: levelsFrom('error') },
+      signal: stop.signal,
+      from: snapshotOf(findSources(folder)),
+      everyMs: 5,
+    });
     appendFileSync(path('web.0.ndjson'), line('a', 'error') + line('b'));
     for await (const batch of stream) {
       seen.push(...batch.map((record) => record.text));
@@ -125,10 +152,17 @@ describe('following a project', () => {
   });
   it('takes only the units that were asked for', async () => {
     const stop = new AbortController();
-    const stream = follow({ logDir: folder, names: ['web'], filter: NO_FILTER, signal: stop.signal, from: new Map(), everyMs: 5 });
+    const stream = follow({
+      logDir: folder,
+      names: ['web'],
+      filter: NO_FILTER,
+      signal: stop.signal,
+      from: new Map(),
+      everyMs: 5,
+    });
     writeFileSync(path('worker.0.ndjson'), line('no'));
     writeFileSync(path('web.1.ndjson'), line('yes'));
-    const { value } = await stream.next();
+    const value: unknown = (await stream.next()).value;
     expect((value as { text: string }[]).map((record) => record.text)).toEqual(['yes']);
     await stream.return(undefined);
   });
@@ -136,9 +170,17 @@ describe('following a project', () => {
     writeFileSync(path('web.0.ndjson'), line('old'));
     const stop = new AbortController();
     let text = '';
-    const done = streamLogs({ logDir: folder, units: [], level: 'info', signal: stop.signal, write: (part) => (text += part) });
+    const done = streamLogs({
+      logDir: folder,
+      units: [],
+      level: 'info',
+      signal: stop.signal,
+      write: (part) => (text += part),
+    });
     appendFileSync(path('web.0.ndjson'), line('new') + line('quiet', 'debug'));
-    await expect.poll(() => text, { timeout: 5000, interval: 10 }).toMatch(/^\d\d:\d\d:\d\d\.\d{3} info {3}web\.0 {4}new\n$/);
+    await expect
+      .poll(() => text, { timeout: 5000, interval: 10 })
+      .toMatch(/^\d\d:\d\d:\d\d\.\d{3} info {3}web\.0 {4}new\n$/);
     stop.abort();
     await done;
   });

@@ -13,7 +13,7 @@ export interface FormatOptions {
 
 /** Cheap look for what redaction could change: most lines have none of it. */
 const MAY_BE_SECRET = /:\/\/|pass|secret|token|key|credential|cookie|dsn/i;
-const HIDDEN_CONTROLS = /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/;
+const HIDDEN_CONTROLS = /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g;
 const MAX_STACK_LINES = 40;
 const MAX_FIELDS_LENGTH = 240;
 /** Fields that repeat the text or concern only machines; `--json` shows them. */
@@ -95,10 +95,7 @@ export function jsonRecord(record: LogRecord): string {
       })
     : plain;
   // JSON leaves these as they are, terminals do not.
-  return line.replace(
-    /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  return line.replace(HIDDEN_CONTROLS, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 let lastMinute = '';

@@ -29,7 +29,7 @@ export function recordOf(source: LogSource, lines: readonly string[]): LogRecord
     text,
     ...(fields === undefined ? {} : { fields }),
     ...(stack === undefined ? {} : { stack }),
-  } as LogRecord | Untimed;
+  };
 }
 
 /** Our own writer's lines need no look at their parts: its first key is the time and its second the level. */

@@ -64,12 +64,11 @@ function callerStack(): string {
 export function recordCrashes(emit: Emit): void {
   process.on('uncaughtExceptionMonitor', (error: unknown, origin) => {
     const survives = process.listenerCount('uncaughtException') > 0;
-    const rejection = origin === 'unhandledRejection';
     const fields = error instanceof Error ? detailsOf(error)[0] : undefined;
     const kept = emit({
       level: survives ? 'error' : 'fatal',
-      text: `${rejection ? 'unhandled rejection' : 'uncaught exception'}: ${thrownText(error)}`,
-      fields: { origin: rejection ? 'unhandledRejection' : 'uncaughtException', ...(fields ? { err: fields } : {}) },
+      text: `uncaught ${thrownText(error)}`,
+      fields: { origin, ...(fields ? { err: fields } : {}) },
       stack: stackOf(error),
     });
     const alone = !survives && process.listenerCount('uncaughtExceptionMonitor') === 1;

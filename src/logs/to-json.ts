@@ -66,8 +66,8 @@ function convertError(error: Error, depth: number, inside: readonly object[]): J
   const own = Object.keys(error).filter((key) => key !== 'stack' && key !== 'message');
   const more = error.cause === undefined || own.includes('cause') ? own : [...own, 'cause'];
   return {
-    name: convert(error.name as unknown, depth, inside),
-    message: convert(error.message as unknown, depth, inside),
+    name: convert(error.name, depth, inside),
+    message: convert(error.message, depth, inside),
     ...(convertEntries(error, more, depth, inside) as { [key: string]: Json }),
   };
 }

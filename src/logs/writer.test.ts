@@ -1,4 +1,13 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -28,8 +37,12 @@ describe('the writer', () => {
     writer = lineWriter({ file, maxBytes: 100, keep: 3 });
     for (let index = 0; index < 60; index += 1) writer.write(`line ${index}`.padEnd(9));
     expect(readdirSync(folder).sort()).toEqual(['w.ndjson', 'w.ndjson.1', 'w.ndjson.2', 'w.ndjson.3']);
-    const all = [3, 2, 1].map((index) => readFileSync(`${file}.${index}`, 'utf8')).join('') + readFileSync(file, 'utf8');
-    const numbers = all.trimEnd().split('\n').map((line) => Number(line.slice(5)));
+    const all =
+      [3, 2, 1].map((index) => readFileSync(`${file}.${index}`, 'utf8')).join('') + readFileSync(file, 'utf8');
+    const numbers = all
+      .trimEnd()
+      .split('\n')
+      .map((line) => Number(line.slice(5)));
     expect(numbers).toEqual(Array.from({ length: numbers.length }, (_, index) => 60 - numbers.length + index));
     expect(numbers.length).toBeGreaterThanOrEqual(31);
   });

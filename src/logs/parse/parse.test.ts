@@ -62,7 +62,9 @@ describe('RabbitMQ 3.10.8, real log of a broker that met bad clients', () => {
 
 describe('RabbitMQ whose port is taken', () => {
   it('ends in one error that names the reason', () => {
-    const last = recordsOf('rabbitmq', corpus('rabbitmq-port-taken.txt')).findLast((record) => record.level === 'error');
+    const last = recordsOf('rabbitmq', corpus('rabbitmq-port-taken.txt')).findLast(
+      (record) => record.level === 'error',
+    );
     expect(last?.text).toMatch(/^BOOT FAILED: Error during startup: .*could_not_start_listener.*… eaddrinuse$/);
     expect(last?.stack).toContain('"TCP listener"');
   });
@@ -97,7 +99,15 @@ describe('RabbitMQ whose port is taken', () => {
 
 describe('mongod', () => {
   const line = (s: string, msg: string, attr: object): string =>
-    JSON.stringify({ t: { $date: '2026-01-02T03:04:05.678+01:00' }, s, c: 'STORAGE', id: 20557, ctx: 'initandlisten', msg, attr });
+    JSON.stringify({
+      t: { $date: '2026-01-02T03:04:05.678+01:00' },
+      s,
+      c: 'STORAGE',
+      id: 20557,
+      ctx: 'initandlisten',
+      msg,
+      attr,
+    });
 
   it.each([
     ['F', 'fatal'],
@@ -107,7 +117,11 @@ describe('mongod', () => {
     ['D1', 'debug'],
     ['D5', 'debug'],
   ])('severity %s is %s', (severity, level) => {
-    expect(parseJsonLine(line(severity, 'x', {}))).toMatchObject({ level, time: '2026-01-02T02:04:05.678Z', text: 'x' });
+    expect(parseJsonLine(line(severity, 'x', {}))).toMatchObject({
+      level,
+      time: '2026-01-02T02:04:05.678Z',
+      text: 'x',
+    });
   });
   it('tells the reason with the message', () => {
     const parsed = parseJsonLine(
@@ -117,7 +131,9 @@ describe('mongod', () => {
     expect(parsed?.fields).toMatchObject({ component: 'STORAGE', id: 20557, ctx: 'initandlisten' });
   });
   it('reads errors that are objects', () => {
-    const parsed = parseJsonLine(line('E', 'Failed', { error: { code: 9001, codeName: 'SocketException', errmsg: 'Address already in use' } }));
+    const parsed = parseJsonLine(
+      line('E', 'Failed', { error: { code: 9001, codeName: 'SocketException', errmsg: 'Address already in use' } }),
+    );
     expect(parsed?.text).toBe('Failed: SocketException: Address already in use');
   });
   it('does not take an unknown severity for one', () => {
@@ -142,28 +158,41 @@ describe('loggers', () => {
   });
   it('bunyan', () => {
     expect(
-      parseJsonLine('{"name":"app","hostname":"h","pid":7,"level":40,"msg":"slow","time":"2026-01-02T03:04:05.678Z","v":0}'),
+      parseJsonLine(
+        '{"name":"app","hostname":"h","pid":7,"level":40,"msg":"slow","time":"2026-01-02T03:04:05.678Z","v":0}',
+      ),
     ).toMatchObject({ level: 'warn', text: 'slow', time: '2026-01-02T03:04:05.678Z', fields: { name: 'app' } });
   });
   it('winston with errors({ stack: true })', () => {
-    expect(parseJsonLine('{"level":"error","message":"no","stack":"Error: no\\n    at b","timestamp":"2026-01-02 03:04:05Z"}')).toMatchObject(
-      { level: 'error', text: 'no', stack: 'Error: no\n    at b', time: '2026-01-02T03:04:05.000Z' },
-    );
+    expect(
+      parseJsonLine(
+        '{"level":"error","message":"no","stack":"Error: no\\n    at b","timestamp":"2026-01-02 03:04:05Z"}',
+      ),
+    ).toMatchObject({ level: 'error', text: 'no', stack: 'Error: no\n    at b', time: '2026-01-02T03:04:05.000Z' });
   });
   it('RabbitMQ in JSON', () => {
     expect(
-      parseJsonLine('{"time":"2026-01-02 03:04:05.678901+00:00","level":"warning","msg":"low","pid":"<0.1.0>","domain":"rabbitmq"}'),
+      parseJsonLine(
+        '{"time":"2026-01-02 03:04:05.678901+00:00","level":"warning","msg":"low","pid":"<0.1.0>","domain":"rabbitmq"}',
+      ),
     ).toMatchObject({ level: 'warn', time: '2026-01-02T03:04:05.678Z', text: 'low' });
   });
   it('memt', () => {
     expect(
-      parseJsonLine('{"time":"2026-01-02T03:04:05.678Z","level":"fatal","unit":"web","instance":"web.0","pid":1,"text":"t","stack":"s"}'),
+      parseJsonLine(
+        '{"time":"2026-01-02T03:04:05.678Z","level":"fatal","unit":"web","instance":"web.0","pid":1,"text":"t","stack":"s"}',
+      ),
     ).toMatchObject({ level: 'fatal', text: 't', stack: 's', pid: 1 });
   });
-  it.each(['{"a":1}', '{"level":"a nice one"}', '{"level":5,"msg":"syslog counts down"}', '{broken', '[1]', 'null', '{"level":"info"}'])(
-    'does not take %s for a log record',
-    (line) => expect(parseJsonLine(line)).toBeUndefined(),
-  );
+  it.each([
+    '{"a":1}',
+    '{"level":"a nice one"}',
+    '{"level":5,"msg":"syslog counts down"}',
+    '{broken',
+    '[1]',
+    'null',
+    '{"level":"info"}',
+  ])('does not take %s for a log record', (line) => expect(parseJsonLine(line)).toBeUndefined());
   it('survives hostile keys', () => {
     expect(parseJsonLine('{"level":"constructor","msg":"x"}')).toBeUndefined();
     expect(parseJsonLine('{"__proto__":{"level":"error"},"level":"info","msg":"x"}')).toMatchObject({ level: 'info' });
@@ -190,13 +219,26 @@ describe('plain text', () => {
     expect(parsed).toMatchObject({ level, text });
     expect(parsed.fields?.['parsed']).toBeUndefined();
   });
-  it.each(['Errors were not found', 'no errors', 'terror', 'Listening on 5000', 'The error page was shown', 'Warnings: none', 'http://x level=5'])(
-    '%j has no level: it keeps the stream, marked',
-    (line) => {
-      expect(parseTextBlock(line, 'stdout')).toMatchObject({ level: 'info', text: line, fields: { parsed: false, stream: 'stdout' } });
-      expect(parseTextBlock(line, 'stderr')).toMatchObject({ level: 'warn', text: line, fields: { parsed: false, stream: 'stderr' } });
-    },
-  );
+  it.each([
+    'Errors were not found',
+    'no errors',
+    'terror',
+    'Listening on 5000',
+    'The error page was shown',
+    'Warnings: none',
+    'http://x level=5',
+  ])('%j has no level: it keeps the stream, marked', (line) => {
+    expect(parseTextBlock(line, 'stdout')).toMatchObject({
+      level: 'info',
+      text: line,
+      fields: { parsed: false, stream: 'stdout' },
+    });
+    expect(parseTextBlock(line, 'stderr')).toMatchObject({
+      level: 'warn',
+      text: line,
+      fields: { parsed: false, stream: 'stderr' },
+    });
+  });
   it('groups a trace and names it by its first line', () => {
     const text = 'Error: no\n    at a (/x.js:1:2)\n    at b (/x.js:3:4) {\n  code: "E"\n}\nnext line\n';
     const records = recordsOf('stderr', text);
@@ -221,10 +263,14 @@ describe('plain text', () => {
     const text =
       '\n<--- Last few GCs --->\n\n[1:0x55]   100 ms: Mark-sweep 2.1 (2.5) -> 2.1 (2.5) MB\n\n<--- JS stacktrace --->\n\nFATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory\n----- Native stack trace -----\n\n 1: 0xb7a940 node::Abort()\n';
     const fatal = recordsOf('stderr', text).filter((record) => record.level === 'fatal');
-    expect(fatal.map((record) => record.text)).toEqual(['FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory']);
+    expect(fatal.map((record) => record.text)).toEqual([
+      'FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory',
+    ]);
   });
   it("takes Node's warnings for warnings", () => {
-    expect(parseTextBlock('(node:1) [DEP0005] DeprecationWarning: Buffer() is old', 'stderr')).toMatchObject({ level: 'warn' });
+    expect(parseTextBlock('(node:1) [DEP0005] DeprecationWarning: Buffer() is old', 'stderr')).toMatchObject({
+      level: 'warn',
+    });
   });
   it('finds nothing slow in a long line', () => {
     const began = performance.now();
@@ -254,7 +300,11 @@ describe('times', () => {
 
 describe('terminal safety', () => {
   it('strips colours, titles and links', () => {
-    expect(stripAnsi('\u001b[1;31mred\u001b[0m \u001b]0;title\u0007x\u001b]8;;http://a\u001b\\link\u001b]8;;\u001b\\ \u009b2Jy')).toBe('red xlink y');
+    expect(
+      stripAnsi(
+        '\u001b[1;31mred\u001b[0m \u001b]0;title\u0007x\u001b]8;;http://a\u001b\\link\u001b]8;;\u001b\\ \u009b2Jy',
+      ),
+    ).toBe('red xlink y');
   });
   it('shows what is left', () => {
     expect(visibleControls('a\u0007b\rc\u202ed\u009b\tz\n')).toBe('a\\x07b\\rc\\u202ed\\x9b\tz\n');
