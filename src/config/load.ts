@@ -155,7 +155,7 @@ const OWN_VARIABLES = new Set([
   'MEMT_LAUNCH',
   'MEMT_INSTANCE',
   'MEMT_RUN_DIR',
-  'MEMT_DEBUG',
+  'MEMT_ENGINE_PATH',
 ]);
 
 function unknownVariables(env: LoadOptions['env']): string[] {
