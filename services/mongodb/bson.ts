@@ -7,7 +7,18 @@ export interface Document {
   readonly [key: string]: Value;
 }
 
-const TYPE = { double: 1, string: 2, document: 3, array: 4, binary: 5, boolean: 8, date: 9, null: 10, int32: 16, int64: 18 } as const;
+const TYPE = {
+  double: 1,
+  string: 2,
+  document: 3,
+  array: 4,
+  binary: 5,
+  boolean: 8,
+  date: 9,
+  null: 10,
+  int32: 16,
+  int64: 18,
+} as const;
 
 /** Types that an answer may hold and nobody here reads, with their length in bytes. */
 const SKIP: Readonly<Record<number, number | undefined>> = { 6: 0, 7: 12, 17: 8, 19: 16, 255: 0, 127: 0 };
@@ -26,8 +37,10 @@ function encodeElement(key: string, value: Value): Buffer {
   }
   if (typeof value === 'number') return Buffer.concat([Buffer.of(TYPE.int32), name, int32(value)]);
   if (typeof value === 'boolean') return Buffer.concat([Buffer.of(TYPE.boolean), name, Buffer.of(value ? 1 : 0)]);
-  if (Buffer.isBuffer(value)) return Buffer.concat([Buffer.of(TYPE.binary), name, int32(value.length), Buffer.of(0), value]);
-  if (value === null || value === undefined || value instanceof Date) return Buffer.concat([Buffer.of(TYPE.null), name]);
+  if (Buffer.isBuffer(value))
+    return Buffer.concat([Buffer.of(TYPE.binary), name, int32(value.length), Buffer.of(0), value]);
+  if (value === null || value === undefined || value instanceof Date)
+    return Buffer.concat([Buffer.of(TYPE.null), name]);
   return Buffer.concat([Buffer.of(TYPE.document), name, encode(value)]);
 }
 

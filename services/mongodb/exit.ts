@@ -22,17 +22,26 @@ export function explainMongodExit(exit: EngineExit, context: EngineContext<Mongo
   return { unit: 'mongodb', ...explain(exit, all, context), ...(evidence.length > 0 ? { evidence } : {}) };
 }
 
-function explain({ code, signal }: EngineExit, text: string, { settings }: EngineContext<MongodbSettings>): Explanation {
+function explain(
+  { code, signal }: EngineExit,
+  text: string,
+  { settings }: EngineContext<MongodbSettings>,
+): Explanation {
   if (signal !== null) return bySignal(signal);
   if (/no space left|ENOSPC|disk.{0,20}full/i.test(text)) {
-    return { kind: 'disk-full', what: `mongod ended: the disk with ${settings.dataDir} is full`, mend: 'Free some space, then memt up' };
+    return {
+      kind: 'disk-full',
+      what: `mongod ended: the disk with ${settings.dataDir} is full`,
+      mend: 'Free some space, then memt up',
+    };
   }
   if (code === 48 || /address already in use/i.test(text)) return portTaken(settings);
   if (code === 62 || /featureCompatibilityVersion|is not compatible with|downgrade/i.test(text)) {
     return {
       kind: 'engine-exited',
       what: `mongod ended (exit code ${code ?? '?'}): the data in ${settings.dataDir} belong to another version of MongoDB`,
-      cause: 'A newer mongod has written them, or they are too old for this one: MongoDB moves by one major version at a time',
+      cause:
+        'A newer mongod has written them, or they are too old for this one: MongoDB moves by one major version at a time',
       mend: 'Start the version that wrote them (mongodb.binary), or set mongodb.dbpath to a new folder',
     };
   }
@@ -52,7 +61,12 @@ function explain({ code, signal }: EngineExit, text: string, { settings }: Engin
     };
   }
   if (code === 2 || /unrecognised option|error parsing/i.test(text)) {
-    return { kind: 'engine-exited', what: 'mongod ended: it does not know one of the options that memt gives it', cause: 'Its version is very old', mend: 'MongoDB 4.2 or newer is needed' };
+    return {
+      kind: 'engine-exited',
+      what: 'mongod ended: it does not know one of the options that memt gives it',
+      cause: 'Its version is very old',
+      mend: 'MongoDB 4.2 or newer is needed',
+    };
   }
   if (code === 100) {
     return {
@@ -66,14 +80,24 @@ function explain({ code, signal }: EngineExit, text: string, { settings }: Engin
     return {
       kind: 'engine-exited',
       what: 'mongod ended abruptly (exit code 14)',
-      cause: 'It met an error that it cannot recover from: damaged files, a failing disk, or a lack of memory or file handles',
+      cause:
+        'It met an error that it cannot recover from: damaged files, a failing disk, or a lack of memory or file handles',
       mend: 'See .memt/logs/mongodb.log; its last error lines are above',
     };
   }
   if (code === 127 || code === 126) {
-    return { kind: 'engine-missing', what: `mongod cannot be executed (exit code ${code})`, cause: 'A shared library is missing, or it was built for another machine', mend: 'Reinstall MongoDB, or use mongodb.engine = "embedded"' };
+    return {
+      kind: 'engine-missing',
+      what: `mongod cannot be executed (exit code ${code})`,
+      cause: 'A shared library is missing, or it was built for another machine',
+      mend: 'Reinstall MongoDB, or use mongodb.engine = "embedded"',
+    };
   }
-  return { kind: 'engine-exited', what: `mongod ended with exit code ${code ?? '?'}`, mend: 'See .memt/logs/mongodb.log and .memt/logs/mongodb.out' };
+  return {
+    kind: 'engine-exited',
+    what: `mongod ended with exit code ${code ?? '?'}`,
+    mend: 'See .memt/logs/mongodb.log and .memt/logs/mongodb.out',
+  };
 }
 
 function bySignal(signal: NodeJS.Signals): Explanation {
@@ -101,7 +125,9 @@ function portTaken({ host, port }: MongodbSettings): Explanation {
   const holder = holderOf(port, host);
   return {
     kind: 'port-taken',
-    what: holder ? `${host}:${port} is held by ${describeHolder(holder)}` : `${host}:${port} was taken when mongod started`,
+    what: holder
+      ? `${host}:${port} is held by ${describeHolder(holder)}`
+      : `${host}:${port} was taken when mongod started`,
     mend: `Stop it, or set another port: memt up --mongodb-port ${port + 1}`,
   };
 }
@@ -110,7 +136,9 @@ function portTaken({ host, port }: MongodbSettings): Explanation {
 function parseRow(line: string): Row {
   try {
     const row = JSON.parse(line) as { s?: string; c?: string; msg?: string; attr?: Readonly<Record<string, unknown>> };
-    const details = Object.values(row.attr ?? {}).map((value) => (typeof value === 'string' ? value : JSON.stringify(value)));
+    const details = Object.values(row.attr ?? {}).map((value) =>
+      typeof value === 'string' ? value : JSON.stringify(value),
+    );
     const text = [row.msg ?? '', ...details].join(': ');
     return { severity: row.s ?? '', text: row.c === undefined ? text : `${row.c}: ${text}` };
   } catch {

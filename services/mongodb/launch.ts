@@ -4,7 +4,10 @@ import type { MongodbSettings } from '../../src/model/settings.js';
 import type { Binary, EngineContext, EngineLaunch } from '../../src/ports/engine.js';
 
 /** A mongod in the foreground of its own process group; it writes its own JSON log. */
-export function launchMongod({ settings, layout }: EngineContext<MongodbSettings>, binary: Binary): Promise<EngineLaunch> {
+export function launchMongod(
+  { settings, layout }: EngineContext<MongodbSettings>,
+  binary: Binary,
+): Promise<EngineLaunch> {
   const logFile = join(layout.logDir, 'mongodb.log');
   return Promise.resolve({
     command: binary.path,

@@ -83,17 +83,23 @@ async function lookAt(member: Member, endpoint: Endpoint, options: ProbeOptions)
 
 async function converse(wire: Wire, endpoint: Endpoint): Promise<Look> {
   let requestId = 0;
-  const send = (command: Document, database?: string): Promise<Document> => ask(wire, (requestId += 1), command, database);
+  const send = (command: Document, database?: string): Promise<Document> =>
+    ask(wire, (requestId += 1), command, database);
   const source = endpoint.authSource ?? 'admin';
   const login = endpoint.user === undefined ? {} : { saslSupportedMechs: `${source}.${endpoint.user}` };
   let hello = await send({ hello: 1, helloOk: true, ...login });
   if (hello['code'] === COMMAND_NOT_FOUND) hello = await send({ isMaster: 1, ...login });
   const buildInfo = await send({ buildInfo: 1 });
   const version = typeof buildInfo['version'] === 'string' ? buildInfo['version'] : null;
-  const notReady = (reason: string, primary: Member | null = null): Look => ({ result: { kind: 'not-ready', reason, version }, primary });
+  const notReady = (reason: string, primary: Member | null = null): Look => ({
+    result: { kind: 'not-ready', reason, version },
+    primary,
+  });
   if (hello['ok'] !== 1) return notReady(`it refuses hello: ${String(hello['errmsg'] ?? 'no reason')}`);
-  if (Number(hello['maxWireVersion'] ?? 0) < MIN_WIRE_VERSION) return notReady(`MongoDB ${version ?? ''} is too old: 4.2 is the oldest that works`);
-  if (hello['isWritablePrimary'] !== true && hello['ismaster'] !== true) return notReady(roleOf(hello), primaryOf(hello));
+  if (Number(hello['maxWireVersion'] ?? 0) < MIN_WIRE_VERSION)
+    return notReady(`MongoDB ${version ?? ''} is too old: 4.2 is the oldest that works`);
+  if (hello['isWritablePrimary'] !== true && hello['ismaster'] !== true)
+    return notReady(roleOf(hello), primaryOf(hello));
   if (endpoint.user !== undefined) {
     const mechanisms = Object.values((hello['saslSupportedMechs'] ?? {}) as Document).map(String);
     const refused = await logIn(
@@ -107,8 +113,12 @@ async function converse(wire: Wire, endpoint: Endpoint): Promise<Look> {
   if (ping['ok'] !== 1) return notReady(`ping fails: ${String(ping['errmsg'] ?? 'no reason')}`);
   const options = await send({ getCmdLineOpts: 1 });
   const owner = ownerOf(hello, options);
-  if (options['code'] === UNAUTHORIZED && endpoint.user === undefined) return denied('it demands a login, and no user is configured', version, owner);
-  return { result: { kind: 'healthy', product: 'MongoDB', version: version ?? 'unknown', owner, facts: factsOf(hello) }, primary: null };
+  if (options['code'] === UNAUTHORIZED && endpoint.user === undefined)
+    return denied('it demands a login, and no user is configured', version, owner);
+  return {
+    result: { kind: 'healthy', product: 'MongoDB', version: version ?? 'unknown', owner, facts: factsOf(hello) },
+    primary: null,
+  };
 }
 
 function denied(reason: string, version: string | null, owner: string | null): Look {
@@ -163,7 +173,9 @@ function ended({ trouble }: WireError, wire: Wire | undefined, ms: number): Prob
       return mongo ? { kind: 'not-ready', reason: `it stopped answering (${ms} ms)`, version: null } : foreign(wire);
     case 'closed':
       if (first.length === 0) return { kind: 'not-ready', reason: 'it hangs up without a word', version: null };
-      return mongo ? { kind: 'not-ready', reason: 'it hung up in the middle of an answer', version: null } : foreign(wire);
+      return mongo
+        ? { kind: 'not-ready', reason: 'it hung up in the middle of an answer', version: null }
+        : foreign(wire);
     case 'aborted':
       return { kind: 'not-ready', reason: 'the look was cancelled', version: null };
     default:

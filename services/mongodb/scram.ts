@@ -16,21 +16,34 @@ export interface Login {
  * Logs in by SCRAM-SHA-256, or SHA-1 when the server knows the user only by that. `ask` sends a command to the authentication database.
  * @returns null when logged in, else the server's reason
  */
-export async function logIn(login: Login, mechanisms: readonly string[], ask: (command: Document) => Promise<Document>): Promise<string | null> {
+export async function logIn(
+  login: Login,
+  mechanisms: readonly string[],
+  ask: (command: Document) => Promise<Document>,
+): Promise<string | null> {
   const mechanism = mechanisms.length === 0 || mechanisms.includes('SCRAM-SHA-256') ? 'SCRAM-SHA-256' : 'SCRAM-SHA-1';
   const hash = mechanism === 'SCRAM-SHA-256' ? 'sha256' : 'sha1';
   const nonce = randomBytes(24).toString('base64');
   const name = login.user.replaceAll('=', '=3D').replaceAll(',', '=2C');
   const clientFirst = `n=${name},r=${nonce}`;
-  const first = await ask({ saslStart: 1, mechanism, payload: Buffer.from(`n,,${clientFirst}`), options: { skipEmptyExchange: true } });
+  const first = await ask({
+    saslStart: 1,
+    mechanism,
+    payload: Buffer.from(`n,,${clientFirst}`),
+    options: { skipEmptyExchange: true },
+  });
   if (first['ok'] !== 1) return reason(first);
   const serverFirst = text(first['payload']);
   const { r: serverNonce = '', s: salt = '', i = '0' } = fields(serverFirst);
   const iterations = Number(i);
-  if (!serverNonce.startsWith(nonce) || !(iterations > 0 && iterations <= MAX_ITERATIONS)) return 'its answer to the login is malformed';
+  if (!serverNonce.startsWith(nonce) || !(iterations > 0 && iterations <= MAX_ITERATIONS))
+    return 'its answer to the login is malformed';
   const withoutProof = `c=biws,r=${serverNonce}`;
   const transcript = `${clientFirst},${serverFirst},${withoutProof}`;
-  const secret = hash === 'sha256' ? login.password : createHash('md5').update(`${login.user}:mongo:${login.password}`).digest('hex');
+  const secret =
+    hash === 'sha256'
+      ? login.password
+      : createHash('md5').update(`${login.user}:mongo:${login.password}`).digest('hex');
   const salted = await derive(secret, Buffer.from(salt, 'base64'), iterations, hash === 'sha256' ? 32 : 20, hash);
   const sign = (key: Buffer, data: string): Buffer => createHmac(hash, key).update(data).digest();
   const clientKey = sign(salted, 'Client Key');
@@ -44,7 +57,9 @@ export async function logIn(login: Login, mechanisms: readonly string[], ask: (c
   if (last['ok'] !== 1) return reason(last);
   const shown = Buffer.from(fields(text(last['payload']))['v'] ?? '', 'base64');
   const expected = sign(sign(salted, 'Server Key'), transcript);
-  return shown.length === expected.length && timingSafeEqual(shown, expected) ? null : 'it does not know the password itself';
+  return shown.length === expected.length && timingSafeEqual(shown, expected)
+    ? null
+    : 'it does not know the password itself';
 }
 
 function reason(answer: Document): string {

@@ -15,9 +15,15 @@ export const mongodbSpec: EngineSpec<MongodbSettings> = {
   product: 'MongoDB',
   find: findMongod,
   checkData: ({ settings }) =>
-    checkDataDir({ unit: 'mongodb', path: settings.dataDir, configured: settings.dataDirConfigured, setting: 'mongodb.dbpath' }),
+    checkDataDir({
+      unit: 'mongodb',
+      path: settings.dataDir,
+      configured: settings.dataDirConfigured,
+      setting: 'mongodb.dbpath',
+    }),
   launch: launchMongod,
-  endpoint: (settings) => (settings.uri === null ? { host: settings.host, port: settings.port } : endpointOfUri(settings.uri)),
+  endpoint: (settings) =>
+    settings.uri === null ? { host: settings.host, port: settings.port } : endpointOfUri(settings.uri),
   probe: probeMongodb,
   uri: (settings, at) => settings.uri ?? uriOf(at, settings.database),
   stop: { signal: 'SIGTERM', graceMs: STOP_GRACE_MS, explain: () => 'MongoDB writes its checkpoint' },
