@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { join } from 'node:path';
 import { loadSettings } from '../config/load.js';
 import type { ControlServer } from '../control/server.js';
 import type { LogFields, Logger } from '../logs/capture.js';
@@ -6,6 +7,8 @@ import { FailureError } from '../model/failure.js';
 import { MEMT_ENV, type Launch } from '../model/launch.js';
 import type { Level } from '../model/level.js';
 import type { MongodbSettings, RabbitmqSettings, Settings } from '../model/settings.js';
+import { layoutOf, type Layout } from '../util/layout.js';
+import { userUmask } from '../util/private-umask.js';
 
 /**
  * The launch of a process that PM2 started by itself (`pm2 start ecosystem.config.js`): its settings come from the config named by
@@ -35,7 +38,7 @@ export async function bareLaunch(env: NodeJS.ProcessEnv = process.env): Promise<
     environment: settings.environment,
     unit,
     env: settings.env,
-    umask: process.umask(),
+    umask: userUmask(),
     settingsDigest: createHash('sha256').update(JSON.stringify(own)).digest('hex').slice(0, 16),
     settings: own,
     engines: engineUris(settings),
@@ -81,6 +84,11 @@ export function bareLogger(unit: string, instance: string): Logger {
       stream.write(`${JSON.stringify(record)}\n`);
     };
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error'), fatal: at('fatal') };
+}
+
+/** A state of its own, so that memt never takes a process for one of its stack. */
+export function bareLayout(root: string): Layout {
+  return layoutOf(join(root, '.memt/bare'));
 }
 
 /** Nobody asks a process that memt does not know. */

@@ -67,18 +67,19 @@ export async function bootChild(role: JournalRecord['role']): Promise<Child> {
 /** A child of a PM2 that memt does not run: its output stays PM2's, nothing is recorded, and nobody opens a gate for it. */
 async function bootBare(): Promise<Child> {
   // Loaded only here: under memt no child needs the config room.
-  const { bareControl, bareLaunch, bareLogger } = await import('./bare.js');
+  const { bareControl, bareLaunch, bareLayout, bareLogger } = await import('./bare.js');
   const launch = await bareLaunch();
   const instance = process.env[MEMT_ENV.instance] ?? launch.unit;
   applyEnvironment(launch);
   const log = bareLogger(launch.unit, instance);
-  return { launch, layout: layoutOf(launch.root), instance, log, control: bareControl, gate: () => Promise.resolve() };
+  const layout = bareLayout(launch.root);
+  return { launch, layout, instance, log, control: bareControl, gate: () => Promise.resolve() };
 }
 
 /** PM2 writes its whole table (`name`, `status`, `kill_timeout`, …) into the environment of what it forks: the application gets none of it. */
 function dropForeignVariables(launch: Launch): void {
   for (const name of Object.keys(process.env)) {
-    if (!(name in launch.env) && !name.startsWith('MEMT_')) delete process.env[name];
+    if (!(name in launch.env) && !name.startsWith('MEMT_')) Reflect.deleteProperty(process.env, name);
   }
 }
 

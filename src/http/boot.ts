@@ -24,9 +24,11 @@ export interface InstanceBoot {
  * only when it starts to listen: until then its predecessor of the same name may still serve.
  * @throws FailureError when no primary forked it
  */
-export function bootInstance(): InstanceBoot {
+export async function bootInstance(): Promise<InstanceBoot> {
   const launchFile = process.env[MEMT_ENV.launch];
   const instance = process.env[MEMT_ENV.instance];
+  if (launchFile === undefined && instance !== undefined && process.env[MEMT_ENV.unit] !== undefined)
+    return bootBareInstance(instance);
   if (launchFile === undefined || instance === undefined) {
     throw new FailureError({
       kind: 'usage',
@@ -37,12 +39,25 @@ export function bootInstance(): InstanceBoot {
   const launch = JSON.parse(readFileSync(launchFile, 'utf8')) as Launch;
   const settings = launch.settings as WebSettings;
   const layout = layoutOf(launch.root);
+  applyEnvironment(launch, settings);
+  const log = captureOutput({ file: join(layout.logDir, `${instance}.ndjson`), unit: launch.unit, instance });
+  return { launch, settings, layout, instance, log };
+}
+
+/** Under a PM2 that memt does not run: the output stays PM2's. */
+async function bootBareInstance(instance: string): Promise<InstanceBoot> {
+  const { bareLaunch, bareLayout, bareLogger } = await import('../child/bare.js');
+  const launch = await bareLaunch();
+  const settings = launch.settings as WebSettings;
+  applyEnvironment(launch, settings);
+  return { launch, settings, layout: bareLayout(launch.root), instance, log: bareLogger(launch.unit, instance) };
+}
+
+function applyEnvironment(launch: Launch, settings: WebSettings): void {
   Object.assign(process.env, launch.env);
   if (launch.engines.mongodb !== null) process.env['MONGODB_URI'] = launch.engines.mongodb;
   if (launch.engines.rabbitmq !== null) process.env['RABBITMQ_URL'] = launch.engines.rabbitmq;
   // What an application that listens by itself goes by.
   process.env['PORT'] = String(settings.port);
   Reflect.deleteProperty(process.env, INSTANCE_MARK);
-  const log = captureOutput({ file: join(layout.logDir, `${instance}.ndjson`), unit: launch.unit, instance });
-  return { launch, settings, layout, instance, log };
 }
