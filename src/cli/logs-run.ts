@@ -1,3 +1,4 @@
+import { accessSync, constants } from 'node:fs';
 import { emptyAnswer } from '../logs/empty-answer.js';
 import type { Filter } from '../logs/filter.js';
 import { follow, snapshotOf } from '../logs/follow.js';
@@ -16,6 +17,7 @@ import type { Result } from '../model/result.js';
 import { UNIT_KINDS } from '../model/unit.js';
 import { readStackFile } from '../run/stack-file.js';
 import type { Layout } from '../util/layout.js';
+import { codeOf } from '../util/errors.js';
 import { suggest } from '../util/suggest.js';
 import { findProject } from './globals.js';
 import type { LogsOptions } from './logs.js';
@@ -40,6 +42,8 @@ export async function logs(names: readonly string[], options: LogsOptions): Prom
   const all = findSources(layout.logDir);
   refuseUnknown(names, knownNames(layout, all));
   const sources = all.filter((source) => isSelected(source, names));
+  for (const path of unreadable([layout.logDir, ...sources.flatMap((source) => source.files)]))
+    say(`cannot read ${path}: it belongs to another user`);
   if (sources.length === 0 && !options.follow) {
     say(
       `no logs yet${names.length === 0 ? '' : ` of ${names.join(', ')}`} in ${layout.root}: memt up starts the stack`,
@@ -101,6 +105,17 @@ function refuseUnknown(names: readonly string[], known: readonly string[]): void
     kind: 'usage',
     what: `there is no unit "${unknown}"`,
     mend: `${near === undefined ? '' : `Did you mean ${near}? `}Known are ${known.toSorted().join(', ')}`,
+  });
+}
+
+function unreadable(paths: readonly string[]): string[] {
+  return paths.filter((path) => {
+    try {
+      accessSync(path, constants.R_OK);
+      return false;
+    } catch (error) {
+      return codeOf(error) === 'EACCES';
+    }
   });
 }
 

@@ -1,4 +1,4 @@
-import { closeSync, constants, copyFileSync, fstatSync, ftruncateSync, openSync, statSync } from 'node:fs';
+import { closeSync, constants, copyFileSync, fchmodSync, fstatSync, ftruncateSync, openSync, statSync } from 'node:fs';
 import { shiftRotated } from './writer.js';
 
 /**
@@ -13,7 +13,10 @@ export function redirectDescriptor(target: 1 | 2, file: string): boolean {
     closeSync(probe);
     closeSync(target);
     opened = openSync(file, 'a', 0o600);
-    if (opened === target) return true;
+    if (opened === target) {
+      fchmodSync(target, 0o600); // PM2 made it readable for all
+      return true;
+    }
     closeSync(opened);
     return false;
   } catch {

@@ -2,7 +2,7 @@ import { unreachable } from '../../util/unreachable.js';
 import { parseJsonLine } from './json-line.js';
 import type { Parsed, Stream } from './parsed.js';
 import { parseRabbitmq, rabbitPrefix } from './rabbitmq.js';
-import { isContinuation, isHead, opensTrace, parseTextBlock } from './text-block.js';
+import { isContinuation, isErlangEnd, isHead, opensTrace, parseTextBlock } from './text-block.js';
 import { isoTime, LEADING_TIMESTAMP } from './timestamp.js';
 
 /** How a file is to be read: memt's own records, the engines' logs, and raw output. */
@@ -22,7 +22,8 @@ export function startsRecord(dialect: Dialect, line: string, group: readonly str
       return line.startsWith('{') || head.startsWith('{') || !isContinuation(line);
     case 'rabbitmq': {
       const prefix = rabbitPrefix(line);
-      if (prefix === undefined) return rabbitPrefix(head) === undefined && startsText(line, group);
+      if (prefix === undefined)
+        return isErlangEnd(line) || (rabbitPrefix(head) === undefined && startsText(line, group));
       return prefix !== rabbitPrefix(head);
     }
     case 'stdout':

@@ -68,6 +68,12 @@ describe('RabbitMQ whose port is taken', () => {
     expect(last?.text).toMatch(/^BOOT FAILED: Error during startup: .*could_not_start_listener.*… eaddrinuse$/);
     expect(last?.stack).toContain('"TCP listener"');
   });
+  it('shows the same in the output of the script, after its banner', () => {
+    const records = recordsOf('rabbitmq', `${corpus('rabbitmq-stdout.txt')}\n${corpus('rabbitmq-stderr.txt')}`);
+    expect(
+      records.filter((record) => record.level === 'error').map((record) => record.text.split(' ', 2).join(' ')),
+    ).toEqual(['BOOT FAILED', 'Error during', 'init terminating']);
+  });
   it('shows the same on stderr as errors, not as lines of nothing', () => {
     const records = recordsOf('stderr', corpus('rabbitmq-stderr.txt'));
     expect(records.map((record) => [record.level, record.text.slice(0, 40)])).toMatchInlineSnapshot(`

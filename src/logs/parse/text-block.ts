@@ -102,6 +102,11 @@ function isCrashHead(line: string): boolean {
   return /^(?:node:[\w/]+|(?:file:\/\/)?\/.+\.[cm]?[jt]sx?):\d+$/.test(line);
 }
 
+/** True for a line with which the Erlang VM or RabbitMQ's script begins its last words. */
+export function isErlangEnd(line: string): boolean {
+  return ERLANG_END.test(line);
+}
+
 function erlangEnd(body: string): Trace | undefined {
   if (!ERLANG_END.test(body)) return undefined;
   const [first = ''] = body.split('\n', 1);
