@@ -67,14 +67,19 @@ export class Exchange {
       case 'topic': {
         const cached = this.byKey.get(routingKey);
         if (cached) return cached;
-        const words = routingKey.split('.');
-        const found = this.bindings.filter((one) => (type === 'direct' ? one.routingKey === routingKey : topicMatches(one.routingKey.split('.'), words)));
+        const words = wordsOf(routingKey);
+        const found = this.bindings.filter((one) => (type === 'direct' ? one.routingKey === routingKey : topicMatches(wordsOf(one.routingKey), words)));
         if (this.byKey.size >= CACHE_LIMIT) this.byKey.clear();
         this.byKey.set(routingKey, found);
         return found;
       }
     }
   }
+}
+
+/** The empty key has no words, not an empty one. */
+function wordsOf(key: string): string[] {
+  return key === '' ? [] : key.split('.');
 }
 
 /** `*` is one word, `#` any number of them. */

@@ -24,7 +24,7 @@ const natural =
   (min: number, max = Number.MAX_SAFE_INTEGER): Check =>
   (field) => {
     const value = integerOf(field);
-    if (value === undefined) return `{unacceptable_type,${typeName(field)}}`;
+    if (value === undefined) return `"expected integer, got ${typeName(field)}"`;
     if (value < 0) return `{value_negative,${value}}`;
     if (value < min) return `{value_zero,${value}}`;
     return value > max ? `{max_value_exceeded,${value}}` : undefined;
@@ -107,14 +107,19 @@ export function assertSameArguments(names: readonly string[], received: Table, c
     const got = received.get(name);
     const have = current.get(name);
     if (sameField(got, have)) continue;
-    throw refused(`inequivalent arg '${name}' for ${what}: received ${describe(got)} but current is ${describe(have)}`);
+    const [wanted, inForce] = got && have ? [`'${valueOf(got)}'`, `'${valueOf(have)}'`] : [describe(got), describe(have)];
+    throw refused(`inequivalent arg '${name}' for ${what}: received ${wanted} but current is ${inForce}`);
   }
 }
 
 export const COMPARED_QUEUE_ARGUMENTS = Object.keys(ARGUMENTS);
 
 function describe(field: Field | undefined): string {
-  if (!field) return 'none';
-  const value = field.type === 'S' ? field.value.toString() : (integerOf(field) ?? (field.type === 't' ? field.value : encodeTable(new Map([['', field]])).toString('hex')));
-  return `the value '${value}' of type '${typeName(field)}'`;
+  return field ? `the value '${valueOf(field)}' of type '${typeName(field)}'` : 'none';
+}
+
+function valueOf(field: Field): string {
+  if (field.type === 'S') return field.value.toString();
+  const plain = integerOf(field) ?? (field.type === 't' ? field.value : undefined);
+  return plain === undefined ? encodeTable(new Map([['', field]])).toString('hex') : String(plain);
 }

@@ -125,7 +125,7 @@ function deleteQueue(channel: Channel, args: Args<'queue.delete'>): void {
     const queue = queueOf(channel, args.queue);
     const what = `queue '${queue.name}' in vhost '${connection.vhost.name}'`;
     if (args.ifUnused && queue.consumers.length > 0) throw refused(`${what} in use`);
-    if (args.ifEmpty && queue.ready > 0) throw refused(`${what} is not empty`);
+    if (args.ifEmpty && queue.ready > 0) throw refused(`${what} not empty`);
     messages = connection.vhost.deleteQueue(queue);
   }
   if (!args.nowait) channel.send('queue.delete-ok', { messages });
