@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { FailureError } from '../model/failure.js';
 import { codeOf } from '../util/errors.js';
 import { isAlive, statOf, type ProcessIdentity } from './proc.js';
@@ -75,7 +76,7 @@ async function waitGone(
   const started = performance.now();
   let noted = started;
   for (let pause = FIRST_LOOK_MS; ; pause = Math.min(pause * 1.5, SLOWEST_LOOK_MS)) {
-    if (!isAlive(identity)) return true;
+    if (!isAlive(identity) && !threadsLeft(identity)) return true;
     const now = performance.now();
     if (now - started >= ms || hurry?.aborted === true) return false;
     if (now - noted >= NOTE_EVERY_MS) {
@@ -83,6 +84,16 @@ async function waitGone(
       onWait?.(now - started);
     }
     await pauseFor(Math.min(pause, ms - (now - started)), hurry);
+  }
+}
+
+/** A process is a zombie as soon as its first thread has ended; the others may hold its port and files for a moment longer. */
+function threadsLeft(identity: ProcessIdentity): boolean {
+  if (statOf(identity.pid)?.startTime !== identity.startTime) return false;
+  try {
+    return readdirSync(`/proc/${identity.pid}/task`).length > 1;
+  } catch {
+    return false; // reaped
   }
 }
 

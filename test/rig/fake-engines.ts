@@ -141,7 +141,10 @@ export class FakeEngines implements AsyncDisposable {
     socket.on('close', () => this.#sockets.delete(socket));
     socket.on('error', () => socket.destroy());
     let run: FakeRun | undefined;
-    createInterface({ input: socket }).on('line', (line) => {
+    const lines = createInterface({ input: socket });
+    // It passes on the socket's errors, which just mean that the fake has ended.
+    lines.on('error', () => socket.destroy());
+    lines.on('line', (line) => {
       if (run) return run.record(JSON.parse(line) as FakeEvent);
       run = new FakeRun(JSON.parse(line) as Invocation, socket, () => this.#wake());
       this.runs.push(run);

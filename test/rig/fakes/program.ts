@@ -44,7 +44,9 @@ export async function enlist({ socket: path, program }: FakeSetup): Promise<Fake
   };
   const tell = (event: FakeEvent): void => void line.write(`${JSON.stringify(event)}\n`);
   await new Promise<void>((resolve) => {
-    createInterface({ input: line }).on('line', (text) => {
+    const lines = createInterface({ input: line });
+    lines.on('error', () => process.exit(70));
+    lines.on('line', (text) => {
       const command = JSON.parse(text) as FakeCommand;
       if (command.op === 'die') return end(command.code ?? 0, command.signal);
       behaviour = command.behaviour;
