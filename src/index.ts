@@ -6,7 +6,7 @@ import { App, type AppOptions, type Engines } from './tasks/app.js';
 const engines: Engines = {
   broker: (url) =>
     createAmqpBroker({ url: url ?? process.env['RABBITMQ_URL'] ?? 'amqp://127.0.0.1:5672', name: processName() }),
-  store: (uri, namespace) => createMongoStore({ uri: storeUri(uri), name: processName(), fallbackDatabase: namespace }),
+  store: (uri, namespace) => createMongoStore({ uri: storeUri(uri), name: processName(), namespace }),
   namespace: (uri) => {
     const database = /^mongodb(?:\+srv)?:\/\/[^/]+\/([^?/]+)/.exec(storeUri(uri))?.[1];
     return database === undefined ? null : decodeURIComponent(database).replace(/[^A-Za-z0-9_-]/g, '-');

@@ -14,7 +14,6 @@ interface Row extends Omit<TaskRecord, 'id' | 'startedAt' | 'finishedAt' | 'dueA
 }
 type Run = Parameters<Store['begin']>[0];
 
-const COLLECTION = 'memt_tasks';
 const OPERATION_MS = 5000;
 const SELECTION_MS = 3000;
 const CLOSE_MS = 1000;
@@ -23,13 +22,13 @@ const UNFINISHED_TTL_MS = 30 * 86_400_000;
 const DUPLICATE_KEY = 11000;
 
 /**
- * Outcomes in MongoDB, in the collection `memt_tasks`; the driver is loaded at first use.
- * @param options.database default: the one in the URI, else `fallbackDatabase`
+ * Outcomes in MongoDB, in the collection `memt.v1.<namespace>.tasks` of the database that the URI names, else of one named
+ * after the namespace; the driver is loaded at first use.
  */
 export function createMongoStore(options: {
   readonly uri: string;
   readonly name: string;
-  readonly fallbackDatabase: string;
+  readonly namespace: string;
 }): Store {
   let client: MongoClient | null = null;
   let opening: Promise<Collection<Row>> | null = null;
@@ -45,7 +44,7 @@ export function createMongoStore(options: {
       writeConcern: { w: 'majority' },
     });
     const named = client.options.dbName !== 'test';
-    const rows = client.db(named ? undefined : options.fallbackDatabase).collection<Row>(COLLECTION);
+    const rows = client.db(named ? undefined : options.namespace).collection<Row>(`memt.v1.${options.namespace}.tasks`);
     await rows.createIndexes([{ key: { expireAt: 1 }, name: 'expireAt_1', expireAfterSeconds: 0 }]);
     return rows;
   };

@@ -1,10 +1,24 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createAmqpBroker } from '../../src/adapters/amqplib.js';
+import { ask, type ControlAnswer } from '../../src/control/client.js';
+import { MEMT_ENV } from '../../src/model/launch.js';
+import type { ChildStatus } from '../../src/model/status.js';
 import { poll } from '../../src/util/deadline.js';
+import { packageRoot } from '../../src/util/entries.js';
+import { layoutOf } from '../../src/util/layout.js';
 
 export const RABBIT_PROGRAM = '/usr/lib/rabbitmq/bin/rabbitmq-server';
 export const hasRabbit = existsSync(RABBIT_PROGRAM);
@@ -162,5 +176,145 @@ function listen(accept: (socket: Socket) => void, port: number): Promise<Server>
     const server = createServer(accept);
     server.once('error', reject);
     server.listen(port, '127.0.0.1', () => resolve(server));
+  });
+}
+
+/** The compiled package under test. */
+export const distDir = process.env['MEMT_DIST'] ?? join(packageRoot, 'dist');
+export const isBuilt = (entry: string): boolean => existsSync(join(distDir, entry));
+
+const EMBEDDED = {
+  mongodb: 'services/mongodb/embedded/main.js',
+  rabbitmq: 'services/rabbitmq/embedded/main.js',
+} as const;
+const WORKER = 'services/worker/main.js';
+
+/** A project in a temp folder whose processes are started as memt starts them, by a launch file and an open gate. */
+export class Project {
+  readonly root = mkdtempSync(join(tmpdir(), 'memt-tasks-'));
+  readonly layout = layoutOf(this.root);
+  readonly #children = new Set<ChildProcess>();
+
+  constructor() {
+    for (const dir of ['journalDir', 'launchDir', 'gateDir', 'logDir', 'dataDir'] as const) {
+      mkdirSync(this.layout[dir], { recursive: true });
+    }
+    mkdirSync(join(this.root, 'node_modules'));
+    symlinkSync(dirname(distDir), join(this.root, 'node_modules/memt'));
+    this.write('package.json', '{ "type": "module" }');
+  }
+
+  write(file: string, content: string): void {
+    writeFileSync(join(this.root, file), content);
+  }
+
+  read(file: string): string {
+    return existsSync(join(this.root, file)) ? readFileSync(join(this.root, file), 'utf8') : '';
+  }
+
+  async startEmbedded(unit: 'mongodb' | 'rabbitmq'): Promise<{ readonly port: number; readonly url: string }> {
+    const port = await freePort();
+    const settings = {
+      uri: null,
+      host: '127.0.0.1',
+      port,
+      dataDir: join(this.layout.dataDir, unit),
+      dataDirConfigured: false,
+      binary: null,
+      engine: 'embedded',
+      adopt: false,
+      database: 'app',
+      vhost: '/',
+      user: 'guest',
+      password: 'guest',
+      managementPort: null,
+    };
+    mkdirSync(settings.dataDir, { recursive: true });
+    this.spawn(EMBEDDED[unit], unit, unit, settings, { mongodb: null, rabbitmq: null });
+    await poll(() => connects(port), { everyMs: 20, ms: 20_000, what: `embedded ${unit}` });
+    return {
+      port,
+      url: unit === 'mongodb' ? `mongodb://127.0.0.1:${port}/app` : `amqp://guest:guest@127.0.0.1:${port}/`,
+    };
+  }
+
+  startWorker(
+    instance: string,
+    options: { readonly tasks: string; readonly engines: EngineUris; readonly gracefulTimeoutMs?: number },
+  ): ChildProcess {
+    const settings = {
+      name: 'worker',
+      tasks: join(this.root, options.tasks),
+      exportName: null,
+      processes: 1,
+      concurrency: 4,
+      gracefulTimeoutMs: options.gracefulTimeoutMs ?? 5000,
+    };
+    return this.spawn(WORKER, 'worker', instance, settings, options.engines);
+  }
+
+  async status(instance: string): Promise<ChildStatus | null> {
+    const answer = await this.ask(instance, 'status');
+    return answer.kind === 'answer' ? (answer.value as unknown as ChildStatus) : null;
+  }
+
+  ask(instance: string, op: string, timeoutMs = 1000): Promise<ControlAnswer> {
+    return ask(join(this.layout.socketDir, `${instance}.sock`), op, {}, timeoutMs);
+  }
+
+  /** Waits until the instance's status is as wanted, and gives it. */
+  until(instance: string, wanted: (status: ChildStatus) => boolean): Promise<ChildStatus> {
+    return poll(
+      async () => {
+        const status = await this.status(instance);
+        return status !== null && wanted(status) ? status : undefined;
+      },
+      { everyMs: 20, ms: 20_000, what: `status of ${instance}` },
+    );
+  }
+
+  async remove(): Promise<void> {
+    for (const child of this.#children) child.kill('SIGKILL');
+    await Promise.all([...this.#children].map((child) => ended(child)));
+    rmSync(this.root, { recursive: true, force: true });
+  }
+
+  private spawn(entry: string, unit: string, instance: string, settings: unknown, engines: EngineUris): ChildProcess {
+    const file = join(this.layout.launchDir, `${instance}.json`);
+    const launch = {
+      schema: 1,
+      project: 'tasks',
+      root: this.root,
+      environment: 'local',
+      unit,
+      env: {},
+      settings,
+      engines,
+    };
+    writeFileSync(file, JSON.stringify(launch));
+    writeFileSync(join(this.layout.gateDir, unit), '');
+    const child = spawn(process.execPath, [join(distDir, entry)], {
+      cwd: this.root,
+      env: { PATH: process.env['PATH'], [MEMT_ENV.launch]: file, [MEMT_ENV.instance]: instance },
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    });
+    this.#children.add(child);
+    child.once('exit', () => this.#children.delete(child));
+    return child;
+  }
+}
+
+export interface EngineUris {
+  readonly mongodb: string | null;
+  readonly rabbitmq: string | null;
+}
+
+function connects(port: number): Promise<true | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(undefined));
   });
 }

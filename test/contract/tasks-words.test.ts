@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 
 interface Words {
-  countWords(
+  readonly countWords: (
     bytes: Uint8Array,
     signal?: AbortSignal,
-  ): Promise<{ words: number; top: { word: string; count: number }[] }>;
+  ) => Promise<{ words: number; top: { word: string; count: number }[] }>;
 }
 const { countWords } = (await import(new URL('../../templates/app/words.js', import.meta.url).href)) as Words;
 
