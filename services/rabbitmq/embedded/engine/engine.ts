@@ -1,4 +1,5 @@
 import { encodeProperties, headersOf, withHeaders, type Properties } from '../codec/properties.js';
+import { typeName, type Table } from '../codec/table.js';
 import type { FailureError } from '../../../../src/model/failure.js';
 import { contentOf, deadLetter, deathsOf, isCycle, keysOf } from './dead-letter.js';
 import type { Exchange } from './exchange.js';
@@ -175,12 +176,27 @@ function ttlOf({ expiration }: Properties): number | undefined {
   return expiration === undefined ? undefined : Number(expiration);
 }
 
+function assertCopies(headers: Table): void {
+  for (const name of ['CC', 'BCC'] as const) {
+    const field = headers.get(name);
+    const wrong = field?.type === 'A' ? field.value.find((one) => one.type !== 'S') : field;
+    if (wrong) throw refused(`invalid message: {unacceptable_type_in_header,"${name}",${typeName(wrong)}}`);
+  }
+}
+
+function wrongExpiration(expiration: string): string | undefined {
+  const [whole, number, rest] = /^([-+]?\d+)(.*)$/s.exec(expiration) ?? [];
+  if (whole === undefined) return 'no_integer';
+  if (rest !== '') return `{leftover_string,"${rest ?? ''}"}`;
+  return Number(number) < 0 ? `{value_negative,${Number(number)}}` : undefined;
+}
+
 /** What RabbitMQ checks before it takes a message. @throws AmqpError 406 */
 export function checkProperties(properties: Properties, user: string): void {
-  const { expiration, userId } = properties;
-  if (expiration !== undefined && !/^\d{1,10}$/.test(expiration)) {
-    throw refused(`invalid expiration '${expiration}': ${expiration === '' || /^\D/.test(expiration) ? 'no_integer' : `{leftover_string,"${expiration.replace(/^\d+/, '')}"}`}`);
-  }
+  const { expiration, headers, userId } = properties;
+  if (headers?.includes('CC')) assertCopies(headersOf(properties));
+  const wrong = expiration === undefined ? undefined : wrongExpiration(expiration);
+  if (wrong !== undefined) throw refused(`invalid expiration '${expiration ?? ''}': ${wrong}`);
   if (userId !== undefined && userId !== user) throw refused(`user_id property set to '${userId}' but authenticated user was '${user}'`);
 }
 

@@ -1,5 +1,6 @@
-import { sameField, textOf, type Table } from '../codec/table.js';
+import { integerOf, sameField, textOf, typeName, type Table } from '../codec/table.js';
 import type { Queue } from './queue.js';
+import { refused } from './trouble.js';
 
 export const EXCHANGE_TYPES = ['direct', 'fanout', 'topic', 'headers'] as const;
 export type ExchangeType = (typeof EXCHANGE_TYPES)[number];
@@ -106,6 +107,16 @@ export function topicMatches(pattern: readonly string[], words: readonly string[
   }
   while (pattern[at] === '#') at += 1;
   return at === pattern.length;
+}
+
+const MATCH_MODES = ['all', 'any', 'all-with-x', 'any-with-x'];
+
+export function assertMatchMode(args: Table): void {
+  const field = args.get('x-match');
+  if (!field) return;
+  const mode = textOf(field);
+  if (mode === undefined) throw refused(`Invalid x-match field type ${typeName(field)} (value ${integerOf(field) ?? ''}); expected longstr`);
+  if (!MATCH_MODES.includes(mode)) throw refused(`Invalid x-match field value <<"${mode}">>; expected all, any, all-with-x, or any-with-x`);
 }
 
 /** `x-match` all (default), any, all-with-x, any-with-x; a value of type void matches any value. */

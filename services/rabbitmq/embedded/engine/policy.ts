@@ -1,4 +1,4 @@
-import { encodeTable, integerOf, sameField, textOf, typeName, type Field, type Table } from '../codec/table.js';
+import { encodeTable, integerOf, sameField, text, textOf, typeName, type Field, type Table } from '../codec/table.js';
 import { AmqpError, refused } from './trouble.js';
 
 /** What the arguments of a queue ask for. Times in ms; undefined = not set. */
@@ -32,9 +32,13 @@ const natural =
 const string: Check = (field) => (field.type === 'S' ? undefined : `{unacceptable_type,${typeName(field)}}`);
 const boolean: Check = (field) => (field.type === 't' ? undefined : `{unacceptable_type,${typeName(field)}}`);
 const oneOf =
-  (...values: readonly string[]): Check =>
+  (values: readonly string[], wrong: (value: string) => string): Check =>
   (field) =>
-    string(field) ?? (values.includes(textOf(field) ?? '') ? undefined : `{unsupported,<<"${textOf(field) ?? ''}">>}`);
+    string(field) ?? (values.includes(textOf(field) ?? '') ? undefined : wrong(textOf(field) ?? ''));
+const version: Check = (field) => {
+  const value = integerOf(field);
+  return natural(0)(field) ?? (value === 1 || value === 2 ? undefined : `"unsupported queue version '${value ?? ''}'"`);
+};
 
 interface Argument {
   readonly check: Check;
@@ -43,22 +47,22 @@ interface Argument {
 
 /** Every argument that means something; others are kept and ignored, as RabbitMQ does. */
 const ARGUMENTS: Readonly<Record<string, Argument>> = {
-  'x-expires': { check: natural(1, 4_294_967_295), on: 'both' },
-  'x-message-ttl': { check: natural(0, 4_294_967_295), on: 'both' },
+  'x-expires': { check: natural(1), on: 'both' },
+  'x-message-ttl': { check: natural(0), on: 'both' },
   'x-dead-letter-exchange': { check: string, on: 'both' },
   'x-dead-letter-routing-key': { check: string, on: 'both' },
-  'x-dead-letter-strategy': { check: oneOf('at-most-once', 'at-least-once'), on: 'quorum' },
+  'x-dead-letter-strategy': { check: oneOf(['at-most-once', 'at-least-once'], () => 'invalid_dlx_strategy'), on: 'quorum' },
   'x-max-length': { check: natural(0), on: 'both' },
   'x-max-length-bytes': { check: natural(0), on: 'both' },
   'x-max-in-memory-length': { check: natural(0), on: 'quorum' },
   'x-max-in-memory-bytes': { check: natural(0), on: 'quorum' },
   'x-max-priority': { check: natural(0, 255), on: 'classic' },
-  'x-overflow': { check: oneOf(...OVERFLOWS), on: 'both' },
+  'x-overflow': { check: oneOf(OVERFLOWS, () => 'invalid_overflow'), on: 'both' },
   'x-single-active-consumer': { check: boolean, on: 'both' },
   'x-delivery-limit': { check: natural(0), on: 'quorum' },
   'x-quorum-initial-group-size': { check: natural(1), on: 'quorum' },
-  'x-queue-mode': { check: oneOf('default', 'lazy'), on: 'classic' },
-  'x-queue-version': { check: natural(1, 2), on: 'classic' },
+  'x-queue-mode': { check: oneOf(['default', 'lazy'], (mode) => `"unsupported queue mode '${mode}'"`), on: 'classic' },
+  'x-queue-version': { check: version, on: 'classic' },
   'x-queue-type': { check: string, on: 'both' },
   'x-queue-leader-locator': { check: string, on: 'quorum' },
   'x-queue-master-locator': { check: string, on: 'classic' },
@@ -69,12 +73,13 @@ export function policyOf(args: Table, what: string): Policy {
   const kind = textOf(args.get('x-queue-type')) ?? 'classic';
   if (kind === 'stream') throw new AmqpError('NOT_IMPLEMENTED', `queue type 'stream' of ${what}: memt's embedded broker has no streams; use a real RabbitMQ`);
   if (kind !== 'classic' && kind !== 'quorum') {
-    throw refused(`invalid arg 'x-queue-type' for ${what}: {{unknown_queue_type,<<"${kind}">>}}`);
+    throw refused(`invalid arg 'x-queue-type' for ${what}: "unsupported queue type '${kind}'"`);
   }
   for (const [name, field] of args) {
     const argument = ARGUMENTS[name];
     if (!argument) continue;
     if (argument.on !== 'both' && argument.on !== kind) throw refused(`invalid arg '${name}' for ${what} of queue type rabbit_${kind}_queue`);
+    if (name === 'x-dead-letter-exchange' && field.type !== 'S') throw refused(`invalid type '${typeName(field)}' for arg '${name}' in ${what}`);
     const wrong = argument.check(field);
     if (wrong !== undefined) throw refused(`invalid arg '${name}' for ${what}: ${wrong}`);
   }
@@ -83,9 +88,6 @@ export function policyOf(args: Table, what: string): Policy {
   }
   const number = (name: string): number | undefined => integerOf(args.get(name));
   const overflow = textOf(args.get('x-overflow'));
-  if (kind === 'quorum' && overflow === 'reject-publish-dlx') {
-    throw refused(`invalid arg 'x-overflow' for ${what} of queue type rabbit_quorum_queue`);
-  }
   return {
     type: kind,
     messageTtl: number('x-message-ttl'),
@@ -94,19 +96,23 @@ export function policyOf(args: Table, what: string): Policy {
     deadLetterRoutingKey: textOf(args.get('x-dead-letter-routing-key')),
     maxLength: number('x-max-length'),
     maxLengthBytes: number('x-max-length-bytes'),
-    overflow: OVERFLOWS.find((one) => one === overflow) ?? 'drop-head',
+    // RabbitMQ, too, falls back to drop-head for a quorum queue that asks for reject-publish-dlx.
+    overflow: kind === 'quorum' && overflow === 'reject-publish-dlx' ? 'drop-head' : (OVERFLOWS.find((one) => one === overflow) ?? 'drop-head'),
     maxPriority: number('x-max-priority') ?? 0,
     singleActive: args.get('x-single-active-consumer')?.value === true,
     deliveryLimit: number('x-delivery-limit'),
   };
 }
 
+/** What is the same as not being there. */
+const DEFAULTS: Table = new Map([['x-queue-type', text('classic')]]);
+
 /** Compares arguments of a second declaration with those that are in force. @throws AmqpError 406 */
 export function assertSameArguments(names: readonly string[], received: Table, current: Table, what: string): void {
   for (const name of names) {
     const got = received.get(name);
     const have = current.get(name);
-    if (sameField(got, have)) continue;
+    if (sameField(got ?? DEFAULTS.get(name), have ?? DEFAULTS.get(name))) continue;
     const [wanted, inForce] = got && have ? [`'${valueOf(got)}'`, `'${valueOf(have)}'`] : [describe(got), describe(have)];
     throw refused(`inequivalent arg '${name}' for ${what}: received ${wanted} but current is ${inForce}`);
   }

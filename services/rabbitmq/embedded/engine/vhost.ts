@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { decodeTable, encodeTable, textOf, type Table } from '../codec/table.js';
-import { Exchange, EXCHANGE_TYPES, type Binding, type ExchangeIdentity, type ExchangeType } from './exchange.js';
+import { assertMatchMode, Exchange, EXCHANGE_TYPES, type Binding, type ExchangeIdentity, type ExchangeType } from './exchange.js';
 import type { Topology } from './journal.js';
 import { assertSameArguments, COMPARED_QUEUE_ARGUMENTS, policyOf } from './policy.js';
 import { Queue, type QueueEvents } from './queue.js';
@@ -134,7 +134,7 @@ export class VirtualHost {
   declareExchange(request: ExchangeRequest): void {
     const { exchange: name, type, durable, autoDelete, internal } = request;
     const known = EXCHANGE_TYPES.find((one) => one === type);
-    if (!known) throw new AmqpError('COMMAND_INVALID', `unknown exchange type '${type}'`);
+    if (!known) throw new AmqpError('COMMAND_INVALID', `${type === '' ? 'invalid' : 'unknown'} exchange type '${type}'`);
     const existing = this.exchanges.get(name);
     if (existing) return this.assertSameExchange(request, existing);
     if (name.startsWith('amq.')) throw new AmqpError('ACCESS_REFUSED', `exchange name '${name}' contains reserved prefix 'amq.*'`);
@@ -164,7 +164,9 @@ export class VirtualHost {
 
   deleteExchange(name: string, ifUnused: boolean): void {
     const exchange = this.exchanges.get(name);
-    if (name === '' || name.startsWith('amq.')) throw new AmqpError('ACCESS_REFUSED', `exchange name '${name}' contains reserved prefix 'amq.*'`);
+    if (PREDECLARED.some(([reserved]) => reserved === name)) {
+      throw new AmqpError('ACCESS_REFUSED', `deletion of system ${this.at('exchange', name)} not allowed`);
+    }
     if (!exchange) return; // deleting what is not there succeeds, as in RabbitMQ
     if (ifUnused && exchange.bindings.length > 0) throw refused(`${this.at('exchange', name)} in use`);
     this.removeExchange(exchange);
@@ -177,7 +179,9 @@ export class VirtualHost {
     if (exchange.identity.durable) this.store().declare({ op: 'exchange-delete', vhost: this.name, name: exchange.name });
   }
 
+  /** @throws AmqpError 406 for a headers exchange that is told to match in an unknown way */
   bind(source: Exchange, binding: Binding): void {
+    if (source.identity.type === 'headers') assertMatchMode(binding.args);
     if (source.find(binding.destination, binding.routingKey, binding.args)) return;
     source.add(binding);
     if (this.isBindingLogged(source, binding)) this.store().declare(this.describeBinding('bind', source, binding));

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Args, Method } from '../codec/methods.js';
-import { integerOf, type Table } from '../codec/table.js';
+import { integerOf, typeName, type Table } from '../codec/table.js';
 import { deliveryContent } from '../engine/engine.js';
 import { propertiesOf } from '../engine/message.js';
 import type { Queue } from '../engine/queue.js';
@@ -22,6 +22,7 @@ export function command(channel: Channel, method: Method): void {
     case 'exchange.declare':
       return declareExchange(channel, method.args);
     case 'exchange.delete':
+      assertNotDefault(method.args.exchange);
       vhost.deleteExchange(method.args.exchange, method.args.ifUnused);
       return method.args.nowait ? undefined : channel.send('exchange.delete-ok', {});
     case 'exchange.bind':
@@ -43,7 +44,10 @@ export function command(channel: Channel, method: Method): void {
     case 'queue.unbind': {
       const { exchange, routingKey } = method.args;
       assertNotDefault(exchange);
-      vhost.unbind(vhost.exchange(exchange), queueOf(channel, method.args.queue), routingKey, method.args.arguments);
+      // Unbinding what is not there succeeds, as in RabbitMQ.
+      const source = vhost.exchanges.get(exchange);
+      const name = method.args.queue === '' ? channel.lastQueue : method.args.queue;
+      if (source && vhost.queues.has(name)) vhost.unbind(source, queueOf(channel, name), routingKey, method.args.arguments);
       return channel.send('queue.unbind-ok', {});
     }
     case 'queue.purge': {
@@ -87,18 +91,16 @@ function queueOf(channel: Channel, name: string): Queue {
 
 function declareExchange(channel: Channel, args: Args<'exchange.declare'>): void {
   const { vhost } = channel.connection;
+  assertNotDefault(args.exchange);
   if (args.passive) vhost.exchange(args.exchange);
-  else {
-    assertNotDefault(args.exchange);
-    vhost.declareExchange(args);
-  }
+  else vhost.declareExchange(args);
   if (!args.nowait) channel.send('exchange.declare-ok', {});
 }
 
 function declareQueue(channel: Channel, args: Args<'queue.declare'>): void {
   const { connection } = channel;
-  if (args.queue.startsWith(`${REPLY_TO}.`)) {
-    if (!channel.directReply.known(args.queue)) throw new AmqpError('NOT_FOUND', `no queue '${args.queue}' in vhost '${connection.vhost.name}'`);
+  if (args.queue === REPLY_TO || args.queue.startsWith(`${REPLY_TO}.`)) {
+    if (args.queue !== REPLY_TO && !channel.directReply.known(args.queue)) throw new AmqpError('NOT_FOUND', `no queue '${args.queue}' in vhost '${connection.vhost.name}'`);
     return channel.send('queue.declare-ok', { queue: args.queue, messages: 0, consumers: 1 });
   }
   const queue = args.passive ? queueOf(channel, args.queue) : connection.vhost.declareQueue(args, connection);
@@ -155,7 +157,7 @@ function consume(channel: Channel, args: Args<'basic.consume'>): void {
   }
   if (queue.identity.policy.type === 'quorum' && channel.globalPrefetch > 0) throw new AmqpError('NOT_IMPLEMENTED', `${where} does not support global qos`);
   const consumer = new ChannelConsumer(channel, {
-    tag, queue, noAck: args.noAck, exclusive: args.exclusive, priority: priorityOf(args.arguments), prefetch: channel.prefetch,
+    tag, queue, noAck: args.noAck, exclusive: args.exclusive, priority: priorityOf(args.arguments, where), prefetch: channel.prefetch,
   });
   channel.consumers.set(tag, consumer);
   if (!args.nowait) channel.send('basic.consume-ok', { consumerTag: tag });
@@ -163,10 +165,10 @@ function consume(channel: Channel, args: Args<'basic.consume'>): void {
   queue.pump();
 }
 
-function priorityOf(args: Table): number {
+function priorityOf(args: Table, where: string): number {
   const field = args.get('x-priority');
   const priority = integerOf(field);
-  if (field !== undefined && priority === undefined) throw refused("invalid arg 'x-priority': not an integer");
+  if (field !== undefined && priority === undefined) throw refused(`invalid arg 'x-priority' for ${where}: "expected integer, got ${typeName(field)}"`);
   return priority ?? 0;
 }
 
