@@ -183,6 +183,10 @@ function listen(accept: (socket: Socket) => void, port: number): Promise<Server>
 export const distDir = process.env['MEMT_DIST'] ?? join(packageRoot, 'dist');
 export const isBuilt = (entry: string): boolean => existsSync(join(distDir, entry));
 
+/** A MongoDB to test against instead of the embedded document server. */
+export const mongoUri = process.env['MEMT_TEST_MONGODB'];
+export const hasDocuments = mongoUri !== undefined || isBuilt('services/mongodb/embedded/main.js');
+
 const EMBEDDED = {
   mongodb: 'services/mongodb/embedded/main.js',
   rabbitmq: 'services/rabbitmq/embedded/main.js',

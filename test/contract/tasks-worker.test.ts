@@ -3,7 +3,16 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { createApp } from '../../src/index.js';
 import type { App } from '../../src/tasks/app.js';
 import { poll } from '../../src/util/deadline.js';
-import { hasRabbit, isBuilt, Project, startRabbit, type EngineUris, type Rabbit } from './tasks-rig.js';
+import {
+  hasDocuments,
+  hasRabbit,
+  isBuilt,
+  mongoUri,
+  Project,
+  startRabbit,
+  type EngineUris,
+  type Rabbit,
+} from './tasks-rig.js';
 
 /** The tasks that the worker processes run; every effect is one line of a file. */
 const TASKS = `
@@ -23,8 +32,6 @@ app.task('slow', async ({ ms }, { id, attempt, signal }) => {
 app.task('poison', (_, { id }) => { note('start ' + id); process.kill(process.pid, 'SIGKILL'); });
 `;
 
-const mongoUri = process.env['MEMT_TEST_MONGODB'];
-const hasDocuments = mongoUri !== undefined || isBuilt('services/mongodb/embedded/main.js');
 const brokers = [
   ...(hasRabbit ? ['RabbitMQ'] : []),
   ...(isBuilt('services/rabbitmq/embedded/main.js') ? ['the embedded broker'] : []),

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createAmqpBroker } from '../../src/adapters/amqplib.js';
+import { createMongoStore } from '../../src/adapters/mongodb.js';
 import type { Broker } from '../../src/ports/broker.js';
 import { BrokerUnavailable } from '../../src/ports/broker.js';
 import type { Store } from '../../src/ports/store.js';
@@ -10,7 +11,17 @@ import { deadQueueName, queueName } from '../../src/tasks/core/topology.js';
 import { MemoryBroker } from '../../src/tasks/memory/broker.js';
 import { MemoryStore } from '../../src/tasks/memory/store.js';
 import { poll } from '../../src/util/deadline.js';
-import { hasRabbit, startProxy, startRabbit, type Proxy, type Rabbit } from './tasks-rig.js';
+import {
+  hasDocuments,
+  hasRabbit,
+  isBuilt,
+  mongoUri,
+  Project,
+  startProxy,
+  startRabbit,
+  type Proxy,
+  type Rabbit,
+} from './tasks-rig.js';
 
 /** What the suite needs of the engines under test. */
 interface Bench {
@@ -21,6 +32,16 @@ interface Bench {
   cut(): Promise<void>;
   restore(): Promise<void>;
 }
+
+/** The store outlives its application here: it belongs to the bench. */
+const shared = (store: Store): Store => ({
+  begin: (run) => store.begin(run),
+  retry: (id, attempt, error, dueAt) => store.retry(id, attempt, error, dueAt),
+  finish: (run, outcome) => store.finish(run, outcome),
+  release: (ids) => store.release(ids),
+  get: (id) => store.get(id),
+  close: () => Promise.resolve(),
+});
 
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
@@ -47,19 +68,26 @@ function memoryBench(): Bench {
   };
 }
 
-function rabbitBench(): Bench {
-  let rabbit: Rabbit;
+/** A broker behind a proxy that can be cut, and the store of its kind. */
+function wireBench(kind: 'real' | 'embedded'): Bench {
+  let rabbit: Rabbit | null = null;
   let proxy: Proxy;
-  let store: MemoryStore;
+  let store: Store;
+  let project: Project;
   return {
     setUp: async () => {
-      rabbit = await startRabbit();
-      proxy = await startProxy(rabbit.port);
-      store = new MemoryStore();
+      project = new Project();
+      if (kind === 'real') rabbit = await startRabbit();
+      proxy = await startProxy(rabbit?.port ?? (await project.startEmbedded('rabbitmq')).port);
+      const uri = mongoUri ?? (hasDocuments ? (await project.startEmbedded('mongodb')).url : null);
+      store =
+        uri === null ? new MemoryStore() : createMongoStore({ uri, name: 'contract', namespace: `c${process.pid}-${kind}` });
     },
     tearDown: async () => {
+      await store.close();
       await proxy.close();
-      await rabbit.stop();
+      await rabbit?.stop();
+      await project.remove();
     },
     broker: () => createAmqpBroker({ url: `amqp://guest:guest@127.0.0.1:${proxy.port}/`, name: 'contract' }),
     store: () => store,
@@ -69,7 +97,8 @@ function rabbitBench(): Bench {
 }
 
 const benches: [string, () => Bench][] = [['memory', memoryBench]];
-if (hasRabbit) benches.push(['RabbitMQ, memory store', rabbitBench]);
+if (isBuilt('services/rabbitmq/embedded/main.js')) benches.push(['the embedded engines', () => wireBench('embedded')]);
+if (hasRabbit) benches.push(['RabbitMQ', () => wireBench('real')]);
 
 let counter = 0;
 
@@ -95,7 +124,7 @@ describe.each(benches)('tasks on %s', (_name, makeBench) => {
     const mine = broker;
     const made = new App(
       { namespace, log: quiet },
-      { broker: () => mine, store: () => bench.store(), namespace: () => null },
+      { broker: () => mine, store: () => shared(bench.store()), namespace: () => null },
     );
     stoppers.push(() => made.close());
     return made;
