@@ -120,7 +120,9 @@ async function realLaunch(context: RunContext, settings: Settings, { spec, engin
 
 function embeddedLaunch(context: RunContext, settings: Settings, { spec, engine }: EngineUnit): EngineLaunch {
   const { layout } = context;
-  const launchFile = writeLaunchFile(layout, settings, spec.unit, engine, settingsDigest(engine), {});
+  // Never in the real server's folder: the day it is installed it would find files there that it does not know.
+  const dataDir = engine.dataDirConfigured ? join(engine.dataDir, 'memt-embedded') : `${engine.dataDir}-embedded`;
+  const launchFile = writeLaunchFile(layout, settings, spec.unit, { ...engine, dataDir }, settingsDigest(engine), {});
   return {
     command: process.execPath,
     args: [spec.unit === 'mongodb' ? ENTRIES.mongodbEmbedded : ENTRIES.rabbitmqEmbedded],
@@ -132,7 +134,7 @@ function embeddedLaunch(context: RunContext, settings: Settings, { spec, engine 
       PATH: settings.env['PATH'] ?? '',
       HOME: settings.env['HOME'] ?? '/',
     },
-    directories: [engine.dataDir],
+    directories: [dataDir],
     files: [],
     stdoutFile: join(layout.logDir, `${spec.unit}.out`),
     logFile: join(layout.logDir, `${spec.unit}.ndjson`),
