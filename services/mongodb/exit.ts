@@ -101,24 +101,23 @@ function explain(
 }
 
 function bySignal(signal: NodeJS.Signals): Explanation {
-  switch (signal) {
-    case 'SIGKILL':
-      return {
-        kind: 'engine-exited',
-        what: 'mongod was killed (SIGKILL)',
-        cause: 'Somebody killed it, or the kernel did because memory ran out (dmesg | grep -i oom tells)',
-        mend: 'memt up',
-      };
-    case 'SIGILL':
-      return {
-        kind: 'engine-exited',
-        what: 'mongod ended by SIGILL at its start',
-        cause: 'MongoDB 5 and newer needs a CPU with AVX, which this machine lacks or hides',
-        mend: 'Use MongoDB 4.4, or mongodb.engine = "embedded"',
-      };
-    default:
-      return { kind: 'engine-exited', what: `mongod ended by ${signal}`, mend: 'See .memt/logs/mongodb.log' };
+  if (signal === 'SIGKILL') {
+    return {
+      kind: 'engine-exited',
+      what: 'mongod was killed (SIGKILL)',
+      cause: 'Somebody killed it, or the kernel did because memory ran out (dmesg | grep -i oom tells)',
+      mend: 'memt up',
+    };
   }
+  if (signal === 'SIGILL') {
+    return {
+      kind: 'engine-exited',
+      what: 'mongod ended by SIGILL at its start',
+      cause: 'MongoDB 5 and newer needs a CPU with AVX, which this machine lacks or hides',
+      mend: 'Use MongoDB 4.4, or mongodb.engine = "embedded"',
+    };
+  }
+  return { kind: 'engine-exited', what: `mongod ended by ${signal}`, mend: 'See .memt/logs/mongodb.log' };
 }
 
 function portTaken({ host, port }: MongodbSettings): Explanation {

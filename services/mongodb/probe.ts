@@ -95,7 +95,7 @@ async function converse(wire: Wire, endpoint: Endpoint): Promise<Look> {
     result: { kind: 'not-ready', reason, version },
     primary,
   });
-  if (hello['ok'] !== 1) return notReady(`it refuses hello: ${String(hello['errmsg'] ?? 'no reason')}`);
+  if (hello['ok'] !== 1) return notReady(`it refuses hello: ${reasonOf(hello)}`);
   if (Number(hello['maxWireVersion'] ?? 0) < MIN_WIRE_VERSION)
     return notReady(`MongoDB ${version ?? ''} is too old: 4.2 is the oldest that works`);
   if (hello['isWritablePrimary'] !== true && hello['ismaster'] !== true)
@@ -110,7 +110,7 @@ async function converse(wire: Wire, endpoint: Endpoint): Promise<Look> {
     if (refused !== null) return denied(`it refuses user ${endpoint.user} (${refused})`, version, ownerOf(hello, {}));
   }
   const ping = await send({ ping: 1 });
-  if (ping['ok'] !== 1) return notReady(`ping fails: ${String(ping['errmsg'] ?? 'no reason')}`);
+  if (ping['ok'] !== 1) return notReady(`ping fails: ${reasonOf(ping)}`);
   const options = await send({ getCmdLineOpts: 1 });
   const owner = ownerOf(hello, options);
   if (options['code'] === UNAUTHORIZED && endpoint.user === undefined)
@@ -132,6 +132,10 @@ function factsOf(hello: Document): Readonly<Record<string, string | number>> {
   };
 }
 
+function reasonOf(answer: Document): string {
+  return typeof answer['errmsg'] === 'string' ? answer['errmsg'] : 'no reason given';
+}
+
 function roleOf(hello: Document): string {
   if (hello['secondary'] === true) return 'it is a secondary and takes no writes';
   if (hello['arbiterOnly'] === true) return 'it is an arbiter and holds no data';
@@ -146,7 +150,9 @@ function primaryOf(hello: Document): Member | null {
 
 /** The embedded engine says whose it is; a real mongod of memt's writes its log into the project that it belongs to. */
 function ownerOf(hello: Document, options: Document): string | null {
-  if (typeof hello['memt'] === 'string') return hello['memt'];
+  const mark = hello['memt'];
+  const own = typeof mark === 'object' && mark !== null && 'id' in mark ? mark.id : mark;
+  if (typeof own === 'string') return own;
   const parsed = options['parsed'] as Document | undefined;
   const log = (parsed?.['systemLog'] as Document | undefined)?.['path'];
   const root = typeof log === 'string' ? /^(.*)\/\.memt\/logs\/mongodb\.log$/.exec(log)?.[1] : undefined;

@@ -174,7 +174,13 @@ function remember(seen: Seen, properties: Table): void {
   seen.product = text('product') || seen.product;
   seen.version = text('version') || null;
   seen.cluster = text('cluster_name');
-  seen.owner = text('memt') || (/^memt_([0-9a-f]{12})(?:@|$)/.exec(seen.cluster)?.[1] ?? null);
+  const mark = properties['memt'];
+  const own = isTable(mark) ? mark['id'] : mark;
+  seen.owner = typeof own === 'string' ? own : (/^memt_([0-9a-f]{12})(?:@|$)/.exec(seen.cluster)?.[1] ?? null);
+}
+
+function isTable(value: Table[string] | undefined): value is Table {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** connection.close instead of what we asked for: says why, and leaves in the orderly way. */

@@ -57,12 +57,12 @@ export class EngineRun<S extends EngineSettings> implements AsyncDisposable {
   /** Looks until `wanted` comes. @throws Error with the explanation when the engine ends first, or with the last look after `ms` */
   async until(wanted: ProbeResult['kind'], ms = 40_000): Promise<ProbeResult> {
     const end = performance.now() + ms;
-    let ended = false;
-    void this.spawned?.exit.then(() => (ended = true));
+    const state = { ended: false };
+    void this.spawned?.exit.then(() => (state.ended = true));
     for (;;) {
       const result = await this.look();
       if (result.kind === wanted) return result;
-      if (ended) throw new Error(JSON.stringify(await this.failure(), null, 2));
+      if (state.ended) throw new Error(JSON.stringify(await this.failure(), null, 2));
       if (performance.now() > end) throw new Error(`last look: ${JSON.stringify(result)}`);
       await sleep(20);
     }

@@ -10,6 +10,18 @@ import { compileSources } from './compile.js';
 
 const WAIT_MS = 20_000;
 
+let compiled: string | undefined;
+
+/** The programs and what they import, compiled once for all tests of this process. */
+function compiledOnce(): string {
+  if (compiled === undefined) {
+    const folder = mkdtempSync(join(tmpdir(), 'memt-fake-code-'));
+    process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+    compiled = compileSources(folder, ['test/rig/fakes', 'services', 'src']);
+  }
+  return compiled;
+}
+
 /** One run of a fake program, seen from the test. */
 export class FakeRun {
   readonly events: FakeEvent[] = [];
@@ -89,12 +101,7 @@ export class FakeEngines implements AsyncDisposable {
     programs: readonly Invocation['program'][] = ['mongod', 'rabbitmq-server'],
   ): Promise<FakeEngines> {
     const folder = mkdtempSync(join(tmpdir(), 'memt-fake-'));
-    const code = compileSources(join(folder, 'code'), [
-      'test/rig/fakes',
-      'services/mongodb',
-      'services/rabbitmq',
-      'src',
-    ]);
+    const code = compiledOnce();
     const binDir = join(folder, 'bin');
     mkdirSync(binDir);
     const socket = join(folder, 'line.sock');
@@ -145,7 +152,10 @@ export class FakeEngines implements AsyncDisposable {
     // It passes on the socket's errors, which just mean that the fake has ended.
     lines.on('error', () => socket.destroy());
     lines.on('line', (line) => {
-      if (run) return run.record(JSON.parse(line) as FakeEvent);
+      if (run) {
+        run.record(JSON.parse(line) as FakeEvent);
+        return;
+      }
       run = new FakeRun(JSON.parse(line) as Invocation, socket, () => this.#wake());
       this.runs.push(run);
       run.behave(this.#behaviour[run.invocation.program] ?? {});

@@ -48,7 +48,10 @@ export async function enlist({ socket: path, program }: FakeSetup): Promise<Fake
     lines.on('error', () => process.exit(70));
     lines.on('line', (text) => {
       const command = JSON.parse(text) as FakeCommand;
-      if (command.op === 'die') return end(command.code ?? 0, command.signal);
+      if (command.op === 'die') {
+        end(command.code ?? 0, command.signal);
+        return;
+      }
       behaviour = command.behaviour;
       resolve();
     });
@@ -95,6 +98,20 @@ export async function listen(
   fake.tell({ event: 'listening', port });
   if (fake.behaviour.listen === 'no-accept') setTimeout(() => neverAccept(path), 20);
   return server;
+}
+
+/**
+ * Serves a client by an engine that listens elsewhere in this process, so that the behaviours stay the fake's own.
+ * `healthy` are bytes that only a server that works answers with.
+ */
+export function relay(client: Socket, port: number, fake: Fake, healthy: Buffer): void {
+  const inner = connect(port, '127.0.0.1');
+  inner.on('error', () => client.destroy());
+  inner.on('data', (chunk: Buffer) => {
+    if (chunk.includes(healthy)) fake.ready();
+  });
+  client.on('close', () => inner.destroy());
+  client.pipe(inner).pipe(client);
 }
 
 /** The kernel goes on taking connections into its queue; only a thread that never returns leaves them there. */

@@ -1,4 +1,5 @@
 import { appendFileSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Socket } from 'node:net';
 import {
   METHOD,
@@ -9,9 +10,11 @@ import {
   uint16,
   uint32,
 } from '../../../services/rabbitmq/amqp.js';
-import { enlist, listen, type Fake, type FakeSetup } from './program.js';
+import { createBroker } from '../../../services/rabbitmq/embedded/server/server.js';
+import { enlist, listen, relay, type Fake, type FakeSetup } from './program.js';
 
 const VERSION = '3.13.7';
+const CHANNEL_OPEN_OK = uint32(METHOD.channelOpenOk);
 
 /** A stand-in for rabbitmq-server: reads the files that memt points it to, writes its log format, serves a look at it. */
 export async function main(setup: FakeSetup): Promise<void> {
@@ -53,7 +56,11 @@ export async function main(setup: FakeSetup): Promise<void> {
   if (behaviour.bootMs !== undefined) await new Promise((resolve) => setTimeout(resolve, behaviour.bootMs));
   if (behaviour.hang === true) return;
   try {
-    await listen(fake, listener[1] ?? '', Number(listener[2]), setup.socket, (socket) => serve(socket, fake, cluster));
+    const inner = await startBroker(cluster);
+    await listen(fake, listener[1] ?? '', Number(listener[2]), setup.socket, (socket) => {
+      if (behaviour.refuseWrites === true) serve(socket, fake, cluster);
+      else relay(socket, inner, fake, CHANNEL_OPEN_OK);
+    });
   } catch {
     log('error', `Failed to start Ranch listener on ${listener[2] ?? ''}: eaddrinuse (address already in use)`);
     process.exit(1);
@@ -61,7 +68,25 @@ export async function main(setup: FakeSetup): Promise<void> {
   log('info', 'Server startup complete; 0 plugins started.');
 }
 
-/** The broker's half of a look: it accepts everybody. */
+/** memt's own broker behind the fake's port, with the users' default password: a fake knows others only by their hash. */
+async function startBroker(cluster: string): Promise<number> {
+  const home = process.env['HOME'] ?? '';
+  const { users, vhosts } = JSON.parse(readFileSync(join(home, 'definitions.json'), 'utf8')) as {
+    readonly users: readonly { readonly name: string }[];
+    readonly vhosts: readonly { readonly name: string }[];
+  };
+  const broker = await createBroker({
+    dataDir: join(process.env['RABBITMQ_MNESIA_BASE'] ?? '', 'embedded'),
+    layoutId: cluster.replace(/^memt_/, ''),
+    project: 'fake',
+    user: users[0]?.name ?? 'guest',
+    password: 'guest',
+    vhosts: vhosts.map(({ name }) => name),
+  });
+  return broker.listen(0);
+}
+
+/** The broker's half of a look under an alarm. */
 function serve(socket: Socket, fake: Fake, cluster: string): void {
   let buffer: Buffer = Buffer.alloc(0);
   let greeted = false;
