@@ -27,21 +27,8 @@ function hello(request: Request, engine: Engine): Doc {
   });
 }
 
-const helloCommand: Command = {
-  args: [
-    'helloOk',
-    'client',
-    'compression',
-    'hostInfo',
-    'topologyVersion',
-    'maxAwaitTimeMS',
-    'loadBalanced',
-    'saslSupportedMechs',
-    'speculativeAuthenticate',
-    'forShell',
-  ],
-  run: hello,
-};
+// Each new driver announces more in its hello; what is not known there only goes unanswered.
+const helloCommand: Command = { args: ['*'], run: hello };
 
 function fixed(args: readonly string[], run: (request: Request, engine: Engine) => OutDoc): Command {
   return { args, run };
