@@ -1,3 +1,4 @@
+import { createHash, createHmac, pbkdf2Sync } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { decode, encode, int32, type Document } from '../../services/mongodb/bson.js';
@@ -296,6 +297,73 @@ describe('a look at MongoDB', () => {
       150,
     );
     expect(result).toMatchObject({ kind: 'not-ready', reason: 'it stopped answering (150 ms)' });
+  });
+});
+
+/** The server's half of SCRAM, written from the RFC alone, for a user `ana,=` with this password. */
+function scram(
+  mechanism: 'SCRAM-SHA-256' | 'SCRAM-SHA-1',
+  password: string,
+): (command: Document) => Document | undefined {
+  const hash = mechanism === 'SCRAM-SHA-256' ? 'sha256' : 'sha1';
+  const salt = Buffer.from('0123456789abcdef');
+  const secret = hash === 'sha256' ? password : createHash('md5').update(`ana,=:mongo:${password}`).digest('hex');
+  const salted = pbkdf2Sync(secret, salt, 4096, hash === 'sha256' ? 32 : 20, hash);
+  const hmac = (key: Buffer, text: string): Buffer => createHmac(hash, key).update(text).digest();
+  let clientFirst = '';
+  let serverFirst = '';
+  return (command) => {
+    if ('hello' in command) return { ...HELLO, saslSupportedMechs: { 0: mechanism } };
+    const payload = Buffer.isBuffer(command['payload']) ? command['payload'].toString() : '';
+    if ('saslStart' in command) {
+      if (command['mechanism'] !== mechanism) return { ok: 0, code: 334, errmsg: 'mechanism not available' };
+      clientFirst = payload.replace(/^n,,/, '');
+      if (!clientFirst.startsWith('n=ana=2C=3D,r=')) return { ok: 0, code: 18, errmsg: 'unknown user' };
+      serverFirst = `r=${clientFirst.split(',r=')[1]!}server,s=${salt.toString('base64')},i=4096`;
+      return { ok: 1, conversationId: 7, done: false, payload: Buffer.from(serverFirst) };
+    }
+    if ('saslContinue' in command) {
+      const [withoutProof = '', proof = ''] = payload.split(',p=');
+      const transcript = `${clientFirst},${serverFirst},${withoutProof}`;
+      const clientKey = hmac(salted, 'Client Key');
+      const storedKey = createHash(hash).update(clientKey).digest();
+      const signature = hmac(storedKey, transcript);
+      const shown = Buffer.from(proof, 'base64').map((byte, at) => byte ^ signature[at]!);
+      const right = createHash(hash).update(shown).digest().equals(storedKey) && command['conversationId'] === 7;
+      if (!right) return { ok: 0, code: 18, errmsg: 'Authentication failed.' };
+      return {
+        ok: 1,
+        conversationId: 7,
+        done: true,
+        payload: Buffer.from(`v=${hmac(hmac(salted, 'Server Key'), transcript).toString('base64')}`),
+      };
+    }
+    return undefined;
+  };
+}
+
+describe.each(['SCRAM-SHA-256', 'SCRAM-SHA-1'] as const)('a login by %s', (mechanism) => {
+  it('succeeds with the right password and is denied with a wrong one', async () => {
+    const login = { user: 'ana,=', password: 'söcret' };
+    expect(await look('mongodb', mongod(scram(mechanism, 'söcret')), login, 2000)).toMatchObject({ kind: 'healthy' });
+    expect(await look('mongodb', mongod(scram(mechanism, 'other')), login, 2000)).toMatchObject({
+      kind: 'denied',
+      reason: 'it refuses user ana,= (Authentication failed.)',
+    });
+  });
+
+  it('is denied by a server that does not know the password itself', async () => {
+    const honest = scram(mechanism, 'x');
+    const impostor = mongod((command) => {
+      const answer = honest(command);
+      return 'saslContinue' in command && answer
+        ? { ...answer, payload: Buffer.from(`v=${Buffer.alloc(32).toString('base64')}`) }
+        : answer;
+    });
+    expect(await look('mongodb', impostor, { user: 'ana,=', password: 'x' }, 2000)).toMatchObject({
+      kind: 'denied',
+      reason: 'it refuses user ana,= (it does not know the password itself)',
+    });
   });
 });
 
