@@ -27,7 +27,10 @@ child.control.handle('status', (): ChildStatus => {
     reason: (failure ?? readOnly)?.what ?? null,
     failure: failure ?? readOnly,
     waiting: false,
-    ports: state === 'healthy' ? [settings.port, ...(settings.managementPort === null ? [] : [settings.managementPort])] : [],
+    ports:
+      state === 'healthy'
+        ? [settings.port, ...(settings.managementPort === null ? [] : [settings.managementPort])]
+        : [],
     instances: [],
     facts: {
       connections: broker?.connections.size ?? 0,

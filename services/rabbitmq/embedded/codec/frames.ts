@@ -117,4 +117,3 @@ export class FrameWriter {
     this.writer = new Writer(Math.min(Math.max(this.writer.at, 512), 65_536));
   }
 }
-

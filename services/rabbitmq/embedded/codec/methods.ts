@@ -16,14 +16,27 @@ type Shape = Readonly<Record<string, keyof Types>>;
 const NONE = {} as const;
 const CLOSE = { code: 'short', text: 'shortstr', classId: 'short', methodId: 'short' } as const;
 const BINDING = {
-  reserved: 'short', destination: 'shortstr', source: 'shortstr', routingKey: 'shortstr', nowait: 'bit', arguments: 'table',
+  reserved: 'short',
+  destination: 'shortstr',
+  source: 'shortstr',
+  routingKey: 'shortstr',
+  nowait: 'bit',
+  arguments: 'table',
 } as const;
 const QUEUE_BINDING = { reserved: 'short', queue: 'shortstr', exchange: 'shortstr', routingKey: 'shortstr' } as const;
 
 /** AMQP 0-9-1 with RabbitMQ's extensions: ids and fields in wire order. `reserved` fields are read and ignored, written as zero. */
 export const METHODS = {
-  'connection.start': [10, 10, { major: 'octet', minor: 'octet', properties: 'table', mechanisms: 'longstr', locales: 'longstr' }],
-  'connection.start-ok': [10, 11, { properties: 'table', mechanism: 'shortstr', response: 'longstr', locale: 'shortstr' }],
+  'connection.start': [
+    10,
+    10,
+    { major: 'octet', minor: 'octet', properties: 'table', mechanisms: 'longstr', locales: 'longstr' },
+  ],
+  'connection.start-ok': [
+    10,
+    11,
+    { properties: 'table', mechanism: 'shortstr', response: 'longstr', locale: 'shortstr' },
+  ],
   'connection.tune': [10, 30, { channelMax: 'short', frameMax: 'long', heartbeat: 'short' }],
   'connection.tune-ok': [10, 31, { channelMax: 'short', frameMax: 'long', heartbeat: 'short' }],
   'connection.open': [10, 40, { vhost: 'shortstr', reserved: 'shortstr', reservedBit: 'bit' }],
@@ -40,10 +53,21 @@ export const METHODS = {
   'channel.flow-ok': [20, 21, { active: 'bit' }],
   'channel.close': [20, 40, CLOSE],
   'channel.close-ok': [20, 41, NONE],
-  'exchange.declare': [40, 10, {
-    reserved: 'short', exchange: 'shortstr', type: 'shortstr', passive: 'bit', durable: 'bit', autoDelete: 'bit', internal: 'bit', nowait: 'bit',
-    arguments: 'table',
-  }],
+  'exchange.declare': [
+    40,
+    10,
+    {
+      reserved: 'short',
+      exchange: 'shortstr',
+      type: 'shortstr',
+      passive: 'bit',
+      durable: 'bit',
+      autoDelete: 'bit',
+      internal: 'bit',
+      nowait: 'bit',
+      arguments: 'table',
+    },
+  ],
   'exchange.declare-ok': [40, 11, NONE],
   'exchange.delete': [40, 20, { reserved: 'short', exchange: 'shortstr', ifUnused: 'bit', nowait: 'bit' }],
   'exchange.delete-ok': [40, 21, NONE],
@@ -51,9 +75,20 @@ export const METHODS = {
   'exchange.bind-ok': [40, 31, NONE],
   'exchange.unbind': [40, 40, BINDING],
   'exchange.unbind-ok': [40, 51, NONE],
-  'queue.declare': [50, 10, {
-    reserved: 'short', queue: 'shortstr', passive: 'bit', durable: 'bit', exclusive: 'bit', autoDelete: 'bit', nowait: 'bit', arguments: 'table',
-  }],
+  'queue.declare': [
+    50,
+    10,
+    {
+      reserved: 'short',
+      queue: 'shortstr',
+      passive: 'bit',
+      durable: 'bit',
+      exclusive: 'bit',
+      autoDelete: 'bit',
+      nowait: 'bit',
+      arguments: 'table',
+    },
+  ],
   'queue.declare-ok': [50, 11, { queue: 'shortstr', messages: 'long', consumers: 'long' }],
   'queue.bind': [50, 20, { ...QUEUE_BINDING, nowait: 'bit', arguments: 'table' }],
   'queue.bind-ok': [50, 21, NONE],
@@ -65,17 +100,40 @@ export const METHODS = {
   'queue.unbind-ok': [50, 51, NONE],
   'basic.qos': [60, 10, { prefetchSize: 'long', prefetchCount: 'short', global: 'bit' }],
   'basic.qos-ok': [60, 11, NONE],
-  'basic.consume': [60, 20, {
-    reserved: 'short', queue: 'shortstr', consumerTag: 'shortstr', noLocal: 'bit', noAck: 'bit', exclusive: 'bit', nowait: 'bit', arguments: 'table',
-  }],
+  'basic.consume': [
+    60,
+    20,
+    {
+      reserved: 'short',
+      queue: 'shortstr',
+      consumerTag: 'shortstr',
+      noLocal: 'bit',
+      noAck: 'bit',
+      exclusive: 'bit',
+      nowait: 'bit',
+      arguments: 'table',
+    },
+  ],
   'basic.consume-ok': [60, 21, { consumerTag: 'shortstr' }],
   'basic.cancel': [60, 30, { consumerTag: 'shortstr', nowait: 'bit' }],
   'basic.cancel-ok': [60, 31, { consumerTag: 'shortstr' }],
-  'basic.publish': [60, 40, { reserved: 'short', exchange: 'shortstr', routingKey: 'shortstr', mandatory: 'bit', immediate: 'bit' }],
+  'basic.publish': [
+    60,
+    40,
+    { reserved: 'short', exchange: 'shortstr', routingKey: 'shortstr', mandatory: 'bit', immediate: 'bit' },
+  ],
   'basic.return': [60, 50, { code: 'short', text: 'shortstr', exchange: 'shortstr', routingKey: 'shortstr' }],
-  'basic.deliver': [60, 60, { consumerTag: 'shortstr', deliveryTag: 'tag', redelivered: 'bit', exchange: 'shortstr', routingKey: 'shortstr' }],
+  'basic.deliver': [
+    60,
+    60,
+    { consumerTag: 'shortstr', deliveryTag: 'tag', redelivered: 'bit', exchange: 'shortstr', routingKey: 'shortstr' },
+  ],
   'basic.get': [60, 70, { reserved: 'short', queue: 'shortstr', noAck: 'bit' }],
-  'basic.get-ok': [60, 71, { deliveryTag: 'tag', redelivered: 'bit', exchange: 'shortstr', routingKey: 'shortstr', messages: 'long' }],
+  'basic.get-ok': [
+    60,
+    71,
+    { deliveryTag: 'tag', redelivered: 'bit', exchange: 'shortstr', routingKey: 'shortstr', messages: 'long' },
+  ],
   'basic.get-empty': [60, 72, { reserved: 'shortstr' }],
   'basic.ack': [60, 80, { deliveryTag: 'tag', multiple: 'bit' }],
   'basic.reject': [60, 90, { deliveryTag: 'tag', requeue: 'bit' }],
@@ -94,11 +152,15 @@ export const METHODS = {
 } as const satisfies Record<string, readonly [number, number, Shape]>;
 
 export type MethodName = keyof typeof METHODS;
-type Values<S> = { readonly [K in keyof S as K extends `reserved${string}` ? never : K]: S[K] extends keyof Types ? Types[S[K]] : never };
+type Values<S> = {
+  readonly [K in keyof S as K extends `reserved${string}` ? never : K]: S[K] extends keyof Types ? Types[S[K]] : never;
+};
 export type Args<N extends MethodName> = Values<(typeof METHODS)[N][2]>;
 
 /** A decoded method; a union over all names. */
-export type Method = { [N in MethodName]: { readonly name: N; readonly id: number; readonly args: Args<N> } }[MethodName];
+export type Method = {
+  [N in MethodName]: { readonly name: N; readonly id: number; readonly args: Args<N> };
+}[MethodName];
 
 interface Plan {
   readonly name: MethodName;
@@ -107,7 +169,10 @@ interface Plan {
 }
 const PLANS = new Map<number, Plan>();
 const BY_NAME = new Map<MethodName, Plan>();
-for (const [name, [classId, methodId, shape]] of Object.entries(METHODS) as [MethodName, readonly [number, number, Shape]][]) {
+for (const [name, [classId, methodId, shape]] of Object.entries(METHODS) as [
+  MethodName,
+  readonly [number, number, Shape],
+][]) {
   const plan = { name, id: classId * 65_536 + methodId, fields: Object.entries(shape) };
   PLANS.set(plan.id, plan);
   BY_NAME.set(name, plan);
@@ -170,15 +235,25 @@ function writeValue(writer: Writer, type: Exclude<keyof Types, 'bit'>, value: un
   switch (type) {
     case 'octet':
     case 'short':
-    case 'long':
-      return writer[type]((value as number | undefined) ?? 0);
-    case 'tag':
-      return writer.tag(value as number);
-    case 'shortstr':
-      return writer.shortstr((value as string | undefined) ?? '');
-    case 'longstr':
-      return writer.longstr((value as Buffer | undefined) ?? NOTHING);
-    case 'table':
-      return writeTable(writer, value as Table);
+    case 'long': {
+      writer[type]((value as number | undefined) ?? 0);
+      return;
+    }
+    case 'tag': {
+      writer.tag(value as number);
+      return;
+    }
+    case 'shortstr': {
+      writer.shortstr((value as string | undefined) ?? '');
+      return;
+    }
+    case 'longstr': {
+      writer.longstr((value as Buffer | undefined) ?? NOTHING);
+      return;
+    }
+    case 'table': {
+      writeTable(writer, value as Table);
+      return;
+    }
   }
 }

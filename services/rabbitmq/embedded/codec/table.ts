@@ -95,21 +95,31 @@ function sized(writer: Writer, write: () => void): void {
 function writeField(writer: Writer, field: Field): void {
   writer.octet(field.type.charCodeAt(0));
   switch (field.type) {
-    case 't':
-      return writer.octet(field.value ? 1 : 0);
+    case 't': {
+      writer.octet(field.value ? 1 : 0);
+      return;
+    }
     case 'b':
-    case 'B':
-      return writer.octet(field.value & 0xff);
+    case 'B': {
+      writer.octet(field.value & 0xff);
+      return;
+    }
     case 's':
-    case 'u':
-      return writer.short(field.value & 0xffff);
+    case 'u': {
+      writer.short(field.value & 0xffff);
+      return;
+    }
     case 'I':
-    case 'i':
-      return writer.long(field.value >>> 0);
+    case 'i': {
+      writer.long(field.value >>> 0);
+      return;
+    }
     case 'l':
     case 'L':
-    case 'T':
-      return writer.longlong(BigInt.asUintN(64, field.value));
+    case 'T': {
+      writer.longlong(BigInt.asUintN(64, field.value));
+      return;
+    }
     case 'f': {
       const at = writer.take(4);
       writer.bytes.writeFloatBE(field.value, at);
@@ -122,14 +132,23 @@ function writeField(writer: Writer, field: Field): void {
     }
     case 'D':
       writer.octet(field.value.scale);
-      return writer.long(field.value.digits);
+      {
+        writer.long(field.value.digits);
+        return;
+      }
     case 'S':
-    case 'x':
-      return writer.longstr(field.value);
-    case 'A':
-      return sized(writer, () => field.value.forEach((item) => writeField(writer, item)));
-    case 'F':
-      return writeTable(writer, field.value);
+    case 'x': {
+      writer.longstr(field.value);
+      return;
+    }
+    case 'A': {
+      sized(writer, () => field.value.forEach((item) => writeField(writer, item)));
+      return;
+    }
+    case 'F': {
+      writeTable(writer, field.value);
+      return;
+    }
     case 'V':
       return;
   }
@@ -157,20 +176,8 @@ export function textOf(field: Field | undefined): string | undefined {
 
 /** The field as a whole number, or undefined when it is of another type. */
 export function integerOf(field: Field | undefined): number | undefined {
-  switch (field?.type) {
-    case 'b':
-    case 'B':
-    case 's':
-    case 'u':
-    case 'I':
-    case 'i':
-      return field.value;
-    case 'l':
-    case 'L':
-      return Number(field.value);
-    default:
-      return undefined;
-  }
+  if (field === undefined || !'bBsuIilL'.includes(field.type)) return undefined;
+  return Number(field.value);
 }
 
 /** True when two fields mean the same: integers by value whatever their width, all else by type and content. */
@@ -184,8 +191,24 @@ export function sameField(a: Field | undefined, b: Field | undefined): boolean {
 /** The name that RabbitMQ gives to a field's type in its messages. */
 export function typeName(field: Field): string {
   const names = {
-    t: 'bool', b: 'byte', B: 'unsignedbyte', s: 'short', u: 'unsignedshort', I: 'signedint', i: 'unsignedint', l: 'long', L: 'unsignedlong',
-    T: 'timestamp', f: 'float', d: 'double', D: 'decimal', S: 'longstr', x: 'binary', A: 'array', F: 'table', V: 'void',
+    t: 'bool',
+    b: 'byte',
+    B: 'unsignedbyte',
+    s: 'short',
+    u: 'unsignedshort',
+    I: 'signedint',
+    i: 'unsignedint',
+    l: 'long',
+    L: 'unsignedlong',
+    T: 'timestamp',
+    f: 'float',
+    d: 'double',
+    D: 'decimal',
+    S: 'longstr',
+    x: 'binary',
+    A: 'array',
+    F: 'table',
+    V: 'void',
   } as const satisfies Record<Field['type'], string>;
   return names[field.type];
 }

@@ -18,8 +18,15 @@ export function deadLetter(message: Message, queue: Queue, reason: DeathReason):
   const { deadLetterExchange = '', deadLetterRoutingKey } = queue.identity.policy;
   const carbonCopies = keysOf(headers, 'CC');
   const { expiration, ...rest } = properties;
-  headers.set('x-death', { type: 'A', value: nextDeaths(message, queue, reason, deathsOf(headers), carbonCopies, expiration) });
-  for (const [name, value] of [['reason', reason], ['queue', queue.name], ['exchange', message.exchange]] as const) {
+  headers.set('x-death', {
+    type: 'A',
+    value: nextDeaths(message, queue, reason, deathsOf(headers), carbonCopies, expiration),
+  });
+  for (const [name, value] of [
+    ['reason', reason],
+    ['queue', queue.name],
+    ['exchange', message.exchange],
+  ] as const) {
     if (!headers.has(`x-first-death-${name}`)) headers.set(`x-first-death-${name}`, text(value));
   }
   if (deadLetterRoutingKey !== undefined) headers.delete('CC');
@@ -46,7 +53,13 @@ function nextDeaths(
   return [death, ...others].map((value) => ({ type: 'F', value }));
 }
 
-function firstDeath(message: Message, queue: Queue, reason: DeathReason, carbonCopies: readonly string[], expiration: string | undefined): Table {
+function firstDeath(
+  message: Message,
+  queue: Queue,
+  reason: DeathReason,
+  carbonCopies: readonly string[],
+  expiration: string | undefined,
+): Table {
   const death = new Map<string, Field>([
     ['count', { type: 'l', value: 0n }],
     ['reason', text(reason)],
@@ -77,7 +90,10 @@ export function keysOf(headers: Table, name: 'CC' | 'BCC'): string[] {
 }
 
 /** Content on the wire: properties, then body. */
-export function contentOf(properties: Properties, body: Buffer): { readonly content: Buffer; readonly propertiesLength: number } {
+export function contentOf(
+  properties: Properties,
+  body: Buffer,
+): { readonly content: Buffer; readonly propertiesLength: number } {
   const encoded = encodeProperties(properties);
   return { content: Buffer.concat([encoded, body]), propertiesLength: encoded.length };
 }

@@ -6,6 +6,7 @@ import type { Exchange } from './exchange.js';
 import type { Entry, Message } from './message.js';
 import type { DeathReason, Queue } from './queue.js';
 import { Store } from './store.js';
+import { isLogged } from './topology.js';
 import { refused } from './trouble.js';
 import { VirtualHost } from './vhost.js';
 
@@ -69,15 +70,15 @@ export class Engine {
       if (queue) queues.set(queue.identity.id, { queue, vhost });
     }
     for (const { places, ...stored } of recovered.messages) {
-      const message: Message = { ...stored, logged: new Set() };
+      const message: Message = { ...stored, logged: [] };
       for (const place of places) {
         const queue = queues.get(place.queue)?.queue;
         if (!queue) continue;
         const entry = queue.entry(message, place.deliveries);
-        message.logged.add(entry);
+        message.logged.push(entry);
         queue.restore(entry);
       }
-      if (message.logged.size > 0) store.adopt(message);
+      if (message.logged.length > 0) store.adopt(message);
     }
     return engine;
   }
@@ -114,20 +115,40 @@ export class Engine {
     if (properties.headers?.includes('CC')) {
       const headers = new Map(headersOf(properties));
       keys = [routingKey, ...keysOf(headers, 'CC'), ...keysOf(headers, 'BCC')];
-      if (headers.delete('BCC')) ({ content, propertiesLength } = contentOf(withHeaders(properties, headers), content.subarray(propertiesLength)));
+      if (headers.delete('BCC'))
+        ({ content, propertiesLength } = contentOf(
+          withHeaders(properties, headers),
+          content.subarray(propertiesLength),
+        ));
     }
-    const queues = vhost.route(publication.exchange, keys, () => (properties.headers ? headersOf(properties) : NO_HEADERS));
+    const queues = vhost.route(publication.exchange, keys, () =>
+      properties.headers ? headersOf(properties) : NO_HEADERS,
+    );
     return this.enqueue(vhost, queues, publication.exchange.name, routingKey, properties, content, propertiesLength);
   }
 
   private enqueue(
-    vhost: VirtualHost, queues: ReadonlySet<Queue>, exchange: string, routingKey: string, properties: Properties, content: Buffer, propertiesLength: number,
+    vhost: VirtualHost,
+    queues: ReadonlySet<Queue>,
+    exchange: string,
+    routingKey: string,
+    properties: Properties,
+    content: Buffer,
+    propertiesLength: number,
   ): Outcome {
     if (queues.size === 0) return { routed: false, accepted: true, durable: false };
     const persistent = properties.deliveryMode === 2;
     const message: Message = {
-      id: this.store.nextMessage(), exchange, routingKey, content, propertiesLength, persistent, priority: properties.priority ?? 0,
-      receivedAt: Date.now(), ttl: ttlOf(properties), logged: new Set(),
+      id: this.store.nextMessage(),
+      exchange,
+      routingKey,
+      content,
+      propertiesLength,
+      persistent,
+      priority: properties.priority ?? 0,
+      receivedAt: Date.now(),
+      ttl: ttlOf(properties),
+      logged: [],
     };
     let accepted = true;
     const entries: Entry[] = [];
@@ -139,10 +160,10 @@ export class Engine {
         continue;
       }
       // A quorum queue keeps every message, as RabbitMQ's does.
-      if (vhost.isLogged(queue) && (persistent || queue.identity.policy.type === 'quorum')) message.logged.add(entry);
+      if (isLogged(queue) && (persistent || queue.identity.policy.type === 'quorum')) message.logged.push(entry);
       entries.push(entry);
     }
-    const durable = message.logged.size > 0;
+    const durable = message.logged.length > 0;
     if (durable) {
       if (this.store.failure) return { routed: true, accepted: false, durable: false };
       this.store.add(message);
@@ -197,15 +218,22 @@ export function checkProperties(properties: Properties, user: string): void {
   if (headers?.includes('CC')) assertCopies(headersOf(properties));
   const wrong = expiration === undefined ? undefined : wrongExpiration(expiration);
   if (wrong !== undefined) throw refused(`invalid expiration '${expiration ?? ''}': ${wrong}`);
-  if (userId !== undefined && userId !== user) throw refused(`user_id property set to '${userId}' but authenticated user was '${user}'`);
+  if (userId !== undefined && userId !== user)
+    throw refused(`user_id property set to '${userId}' but authenticated user was '${user}'`);
 }
 
 /** The content for one delivery: a quorum queue tells in `x-delivery-count` how often the message came back. */
-export function deliveryContent(entry: Entry, properties: (message: Message) => Properties): { readonly content: Buffer; readonly propertiesLength: number } {
+export function deliveryContent(
+  entry: Entry,
+  properties: (message: Message) => Properties,
+): { readonly content: Buffer; readonly propertiesLength: number } {
   const { message, queue, deliveries } = entry;
   if (queue.identity.policy.type !== 'quorum' || deliveries === 0) return message;
   const known = properties(message);
   const headers = new Map(headersOf(known)).set('x-delivery-count', { type: 'l', value: BigInt(deliveries) });
   const encoded = encodeProperties(withHeaders(known, headers));
-  return { content: Buffer.concat([encoded, message.content.subarray(message.propertiesLength)]), propertiesLength: encoded.length };
+  return {
+    content: Buffer.concat([encoded, message.content.subarray(message.propertiesLength)]),
+    propertiesLength: encoded.length,
+  };
 }

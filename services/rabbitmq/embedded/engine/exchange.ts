@@ -37,7 +37,10 @@ export class Exchange {
 
   find(destination: Queue | Exchange, routingKey: string, args: Table): Binding | undefined {
     return this.bindings.find(
-      (one) => one.destination === destination && one.routingKey === routingKey && sameField({ type: 'F', value: one.args }, { type: 'F', value: args }),
+      (one) =>
+        one.destination === destination &&
+        one.routingKey === routingKey &&
+        sameField({ type: 'F', value: one.args }, { type: 'F', value: args }),
     );
   }
 
@@ -69,7 +72,9 @@ export class Exchange {
         const cached = this.byKey.get(routingKey);
         if (cached) return cached;
         const words = wordsOf(routingKey);
-        const found = this.bindings.filter((one) => (type === 'direct' ? one.routingKey === routingKey : topicMatches(wordsOf(one.routingKey), words)));
+        const found = this.bindings.filter((one) =>
+          type === 'direct' ? one.routingKey === routingKey : topicMatches(wordsOf(one.routingKey), words),
+        );
         if (this.byKey.size >= CACHE_LIMIT) this.byKey.clear();
         this.byKey.set(routingKey, found);
         return found;
@@ -115,8 +120,10 @@ export function assertMatchMode(args: Table): void {
   const field = args.get('x-match');
   if (!field) return;
   const mode = textOf(field);
-  if (mode === undefined) throw refused(`Invalid x-match field type ${typeName(field)} (value ${integerOf(field) ?? ''}); expected longstr`);
-  if (!MATCH_MODES.includes(mode)) throw refused(`Invalid x-match field value <<"${mode}">>; expected all, any, all-with-x, or any-with-x`);
+  if (mode === undefined)
+    throw refused(`Invalid x-match field type ${typeName(field)} (value ${integerOf(field) ?? ''}); expected longstr`);
+  if (!MATCH_MODES.includes(mode))
+    throw refused(`Invalid x-match field value <<"${mode}">>; expected all, any, all-with-x, or any-with-x`);
 }
 
 /** `x-match` all (default), any, all-with-x, any-with-x; a value of type void matches any value. */

@@ -3,7 +3,14 @@ import type { Entry, Message } from './message.js';
 
 /** Everything but messages, as JSON; argument tables are base64 of their bytes on the wire. */
 export type Topology =
-  | { readonly op: 'queue'; readonly id: number; readonly vhost: string; readonly name: string; readonly autoDelete: boolean; readonly args: string }
+  | {
+      readonly op: 'queue';
+      readonly id: number;
+      readonly vhost: string;
+      readonly name: string;
+      readonly autoDelete: boolean;
+      readonly args: string;
+    }
   | { readonly op: 'queue-delete'; readonly id: number }
   | {
       readonly op: 'exchange';
@@ -37,7 +44,10 @@ export type LogRecord =
   | { readonly kind: 'topology'; readonly topology: Topology }
   | { readonly kind: 'message'; readonly message: StoredMessage }
   | { readonly kind: 'removed'; readonly entries: readonly { readonly queue: number; readonly message: number }[] }
-  | { readonly kind: 'delivered'; readonly entries: readonly { readonly queue: number; readonly message: number; readonly deliveries: number }[] };
+  | {
+      readonly kind: 'delivered';
+      readonly entries: readonly { readonly queue: number; readonly message: number; readonly deliveries: number }[];
+    };
 
 const TAG = { topology: 1, message: 2, removed: 3, delivered: 4 } as const;
 
@@ -134,5 +144,16 @@ function decodeMessage(reader: Reader): StoredMessage {
   const places = Array.from({ length: reader.short() }, () => ({ queue: reader.long(), deliveries: reader.long() }));
   const propertiesLength = reader.long();
   const content = Buffer.from(reader.slice(reader.end - reader.at));
-  return { id, receivedAt, priority, ttl: ttl === 0 ? undefined : ttl - 1, exchange, routingKey, places, propertiesLength, content, persistent: true };
+  return {
+    id,
+    receivedAt,
+    priority,
+    ttl: ttl === 0 ? undefined : ttl - 1,
+    exchange,
+    routingKey,
+    places,
+    propertiesLength,
+    content,
+    persistent: true,
+  };
 }

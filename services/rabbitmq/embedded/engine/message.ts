@@ -17,7 +17,7 @@ export interface Message {
   /** Its own time to live in ms, if it has one. */
   readonly ttl: number | undefined;
   /** Entries that the log must bring back after a restart. */
-  readonly logged: Set<Entry>;
+  readonly logged: Entry[];
 }
 
 /** A message in one queue. */

@@ -51,7 +51,10 @@ const ARGUMENTS: Readonly<Record<string, Argument>> = {
   'x-message-ttl': { check: natural(0), on: 'both' },
   'x-dead-letter-exchange': { check: string, on: 'both' },
   'x-dead-letter-routing-key': { check: string, on: 'both' },
-  'x-dead-letter-strategy': { check: oneOf(['at-most-once', 'at-least-once'], () => 'invalid_dlx_strategy'), on: 'quorum' },
+  'x-dead-letter-strategy': {
+    check: oneOf(['at-most-once', 'at-least-once'], () => 'invalid_dlx_strategy'),
+    on: 'quorum',
+  },
   'x-max-length': { check: natural(0), on: 'both' },
   'x-max-length-bytes': { check: natural(0), on: 'both' },
   'x-max-in-memory-length': { check: natural(0), on: 'quorum' },
@@ -71,15 +74,21 @@ const ARGUMENTS: Readonly<Record<string, Argument>> = {
 /** Reads and checks the arguments of `what` (`queue 'q' in vhost '/'`). @throws AmqpError */
 export function policyOf(args: Table, what: string): Policy {
   const kind = textOf(args.get('x-queue-type')) ?? 'classic';
-  if (kind === 'stream') throw new AmqpError('NOT_IMPLEMENTED', `queue type 'stream' of ${what}: memt's embedded broker has no streams; use a real RabbitMQ`);
+  if (kind === 'stream')
+    throw new AmqpError(
+      'NOT_IMPLEMENTED',
+      `queue type 'stream' of ${what}: memt's embedded broker has no streams; use a real RabbitMQ`,
+    );
   if (kind !== 'classic' && kind !== 'quorum') {
     throw refused(`invalid arg 'x-queue-type' for ${what}: "unsupported queue type '${kind}'"`);
   }
   for (const [name, field] of args) {
     const argument = ARGUMENTS[name];
     if (!argument) continue;
-    if (argument.on !== 'both' && argument.on !== kind) throw refused(`invalid arg '${name}' for ${what} of queue type rabbit_${kind}_queue`);
-    if (name === 'x-dead-letter-exchange' && field.type !== 'S') throw refused(`invalid type '${typeName(field)}' for arg '${name}' in ${what}`);
+    if (argument.on !== 'both' && argument.on !== kind)
+      throw refused(`invalid arg '${name}' for ${what} of queue type rabbit_${kind}_queue`);
+    if (name === 'x-dead-letter-exchange' && field.type !== 'S')
+      throw refused(`invalid type '${typeName(field)}' for arg '${name}' in ${what}`);
     const wrong = argument.check(field);
     if (wrong !== undefined) throw refused(`invalid arg '${name}' for ${what}: ${wrong}`);
   }
@@ -97,7 +106,10 @@ export function policyOf(args: Table, what: string): Policy {
     maxLength: number('x-max-length'),
     maxLengthBytes: number('x-max-length-bytes'),
     // RabbitMQ, too, falls back to drop-head for a quorum queue that asks for reject-publish-dlx.
-    overflow: kind === 'quorum' && overflow === 'reject-publish-dlx' ? 'drop-head' : (OVERFLOWS.find((one) => one === overflow) ?? 'drop-head'),
+    overflow:
+      kind === 'quorum' && overflow === 'reject-publish-dlx'
+        ? 'drop-head'
+        : (OVERFLOWS.find((one) => one === overflow) ?? 'drop-head'),
     maxPriority: number('x-max-priority') ?? 0,
     singleActive: args.get('x-single-active-consumer')?.value === true,
     deliveryLimit: number('x-delivery-limit'),
@@ -113,7 +125,8 @@ export function assertSameArguments(names: readonly string[], received: Table, c
     const got = received.get(name);
     const have = current.get(name);
     if (sameField(got ?? DEFAULTS.get(name), have ?? DEFAULTS.get(name))) continue;
-    const [wanted, inForce] = got && have ? [`'${valueOf(got)}'`, `'${valueOf(have)}'`] : [describe(got), describe(have)];
+    const [wanted, inForce] =
+      got && have ? [`'${valueOf(got)}'`, `'${valueOf(have)}'`] : [describe(got), describe(have)];
     throw refused(`inequivalent arg '${name}' for ${what}: received ${wanted} but current is ${inForce}`);
   }
 }

@@ -1,5 +1,5 @@
 import type { Table } from '../codec/table.js';
-import { Deque } from './deque.js';
+import { Lanes } from './lanes.js';
 import { bodyLength, type Entry, type Message } from './message.js';
 import type { Policy } from './policy.js';
 
@@ -42,22 +42,14 @@ export interface QueueIdentity {
   readonly policy: Policy;
 }
 
-interface Level {
-  /** Messages that came back, before the fresh ones. */
-  readonly returned: Deque<Entry>;
-  readonly fresh: Deque<Entry>;
-}
-
 const MAX_TIMER_MS = 2_147_483_647;
 
 /** Messages in order, and who consumes them. */
 export class Queue {
   readonly consumers: Consumer[] = [];
   readonly counters = { published: 0, delivered: 0, acked: 0 };
-  ready = 0;
-  readyBytes = 0;
   unacked = 0;
-  private readonly levels: Level[];
+  private readonly lanes: Lanes;
   private timer: NodeJS.Timeout | null = null;
   private timerAt = Infinity;
   private mortal = false;
@@ -71,8 +63,17 @@ export class Queue {
     readonly identity: QueueIdentity,
     private readonly events: QueueEvents,
   ) {
-    this.levels = Array.from({ length: identity.policy.maxPriority + 1 }, () => ({ returned: new Deque<Entry>(), fresh: new Deque<Entry>() }));
+    this.lanes = new Lanes(identity.policy.maxPriority);
     this.armIdle();
+  }
+
+  /** Messages that wait for a consumer. */
+  get ready(): number {
+    return this.lanes.count;
+  }
+
+  get readyBytes(): number {
+    return this.lanes.bytes;
   }
 
   get name(): string {
@@ -90,7 +91,10 @@ export class Queue {
   refuses(message: Message): boolean {
     const { overflow, maxLength, maxLengthBytes } = this.identity.policy;
     if (overflow === 'drop-head') return false;
-    return (maxLength !== undefined && this.ready >= maxLength) || (maxLengthBytes !== undefined && this.readyBytes + bodyLength(message) > maxLengthBytes);
+    return (
+      (maxLength !== undefined && this.ready >= maxLength) ||
+      (maxLengthBytes !== undefined && this.readyBytes + bodyLength(message) > maxLengthBytes)
+    );
   }
 
   push(entry: Entry): void {
@@ -109,8 +113,7 @@ export class Queue {
 
   /** Puts an entry at the end without any other effect: how a restart fills the queue. */
   restore(entry: Entry): void {
-    this.level(entry).fresh.push(entry);
-    this.count(entry, 1);
+    this.lanes.push(entry);
     if (entry.expiresAt !== Infinity) this.armExpiry(entry.expiresAt);
   }
 
@@ -162,10 +165,7 @@ export class Queue {
         this.die(entry, 'delivery_limit');
         continue;
       }
-      const { returned } = this.level(entry);
-      if (type === 'quorum') returned.push(entry);
-      else returned.insert(entry, (other) => other.message.id > entry.message.id);
-      this.count(entry, 1);
+      this.lanes.giveBack(entry, type === 'quorum' ? 'behind' : 'old');
       if (entry.expiresAt !== Infinity) this.armExpiry(entry.expiresAt);
     }
     this.pump();
@@ -175,7 +175,7 @@ export class Queue {
   /** Removes what is ready; returns how many. */
   purge(): number {
     let count = 0;
-    for (let entry = this.take(); entry; entry = this.take()) {
+    for (let entry = this.lanes.take(); entry; entry = this.lanes.take()) {
       this.events.removed(entry);
       count += 1;
     }
@@ -185,7 +185,9 @@ export class Queue {
   subscribe(consumer: Consumer): void {
     this.touch();
     this.hadConsumer = true;
-    const at = this.identity.policy.singleActive ? -1 : this.consumers.findIndex((other) => other.priority < consumer.priority);
+    const at = this.identity.policy.singleActive
+      ? -1
+      : this.consumers.findIndex((other) => other.priority < consumer.priority);
     if (at < 0) this.consumers.push(consumer);
     else this.consumers.splice(at, 0, consumer);
   }
@@ -252,33 +254,11 @@ export class Queue {
 
   /** The first message that has not expired. */
   private shift(): Entry | undefined {
-    if (!this.mortal) return this.take();
+    if (!this.mortal) return this.lanes.take();
     this.dropExpired();
-    const entry = this.take();
+    const entry = this.lanes.take();
     this.rearm();
     return entry;
-  }
-
-  private take(): Entry | undefined {
-    for (let index = this.levels.length - 1; index >= 0; index -= 1) {
-      const level = this.levels[index];
-      const entry = level?.returned.shift() ?? level?.fresh.shift();
-      if (!entry) continue;
-      this.count(entry, -1);
-      return entry;
-    }
-    return undefined;
-  }
-
-  private level(entry: Entry): Level {
-    const level = this.levels[Math.min(entry.message.priority, this.levels.length - 1)];
-    if (!level) throw new Error('a queue has at least one level');
-    return level;
-  }
-
-  private count(entry: Entry, sign: 1 | -1): void {
-    this.ready += sign;
-    this.readyBytes += sign * bodyLength(entry.message);
   }
 
   private die(entry: Entry, reason: DeathReason): void {
@@ -289,30 +269,18 @@ export class Queue {
   private dropOverflow(): void {
     const { maxLength = Infinity, maxLengthBytes = Infinity } = this.identity.policy;
     while (this.ready > 0 && (this.ready > maxLength || this.readyBytes > maxLengthBytes)) {
-      const entry = this.take();
+      const entry = this.lanes.take();
       if (entry) this.die(entry, 'maxlen');
     }
   }
 
   private dropExpired(): void {
-    const now = Date.now();
-    for (const level of this.levels) {
-      for (const lane of [level.returned, level.fresh]) {
-        for (let head = lane.peek(); head && head.expiresAt <= now; head = lane.peek()) {
-          lane.shift();
-          this.count(head, -1);
-          this.die(head, 'expired');
-        }
-      }
-    }
+    for (const entry of this.lanes.expired(Date.now())) this.die(entry, 'expired');
   }
 
   /** Arms the timer for the messages at the heads; one that comes too early looks again. */
   private rearm(): void {
-    let soonest = Infinity;
-    for (const level of this.levels) {
-      soonest = Math.min(soonest, level.returned.peek()?.expiresAt ?? Infinity, level.fresh.peek()?.expiresAt ?? Infinity);
-    }
+    const soonest = this.lanes.soonest();
     if (soonest !== Infinity) this.armExpiry(soonest);
   }
 
@@ -321,21 +289,27 @@ export class Queue {
     if (at >= this.timerAt || this.deleted) return;
     if (this.timer) clearTimeout(this.timer);
     this.timerAt = at;
-    this.timer = setTimeout(() => {
-      this.timer = null;
-      this.timerAt = Infinity;
-      this.dropExpired();
-      this.rearm();
-    }, Math.min(Math.max(0, at - Date.now()), MAX_TIMER_MS));
+    this.timer = setTimeout(
+      () => {
+        this.timer = null;
+        this.timerAt = Infinity;
+        this.dropExpired();
+        this.rearm();
+      },
+      Math.min(Math.max(0, at - Date.now()), MAX_TIMER_MS),
+    );
   }
 
   private armIdle(): void {
     const { expires } = this.identity.policy;
     if (expires === undefined) return;
     const wait = this.consumers.length > 0 ? expires : Math.max(1, this.usedAt + expires - Date.now());
-    this.idleTimer = setTimeout(() => {
-      if (this.consumers.length === 0 && Date.now() - this.usedAt >= expires) this.events.abandoned(this);
-      else this.armIdle();
-    }, Math.min(wait, MAX_TIMER_MS));
+    this.idleTimer = setTimeout(
+      () => {
+        if (this.consumers.length === 0 && Date.now() - this.usedAt >= expires) this.events.abandoned(this);
+        else this.armIdle();
+      },
+      Math.min(wait, MAX_TIMER_MS),
+    );
   }
 }

@@ -1,6 +1,14 @@
 import type { FailureError } from '../../../../src/model/failure.js';
 import { compactionDue, openWal, RECORD_OVERHEAD, type Wal } from '../../../../src/wal/wal.js';
-import { decodeRecord, encodeDelivered, encodeMessage, encodeRemoved, encodeTopology, type StoredMessage, type Topology } from './journal.js';
+import {
+  decodeRecord,
+  encodeDelivered,
+  encodeMessage,
+  encodeRemoved,
+  encodeTopology,
+  type StoredMessage,
+  type Topology,
+} from './journal.js';
 import type { Entry, Message } from './message.js';
 
 /** What a data directory held, ready to be built up again. */
@@ -38,9 +46,17 @@ export class Store {
   ) {}
 
   /** @throws FailureError as `openWal` does. `topology` gives what a snapshot must hold. */
-  static async open(dir: string, options: StoreOptions, topology: () => Iterable<Topology>): Promise<{ store: Store; recovered: Recovered }> {
+  static async open(
+    dir: string,
+    options: StoreOptions,
+    topology: () => Iterable<Topology>,
+  ): Promise<{ store: Store; recovered: Recovered }> {
     const replay = new Replay();
-    const wal = await openWal(dir, { onRecord: (payload) => replay.record(payload), onRepair: options.onRepair, onFailed: options.onFailed });
+    const wal = await openWal(dir, {
+      onRecord: (payload) => replay.record(payload),
+      onRepair: options.onRepair,
+      onFailed: options.onFailed,
+    });
     const store = new Store(wal, options, topology);
     store.lastMessage = replay.lastMessage;
     store.lastQueue = replay.lastQueue;
@@ -81,16 +97,18 @@ export class Store {
   }
 
   delivered(entry: Entry): void {
-    if (!entry.message.logged.has(entry)) return;
+    if (!entry.message.logged.includes(entry)) return;
     this.deliveries.push(entry);
     this.schedule();
   }
 
   removed(entry: Entry): void {
     const { message } = entry;
-    if (!message.logged.delete(entry)) return;
+    const at = message.logged.indexOf(entry);
+    if (at < 0) return;
+    message.logged.splice(at, 1);
     this.removals.push(entry);
-    if (message.logged.size === 0) {
+    if (message.logged.length === 0) {
       this.live.delete(message);
       this.liveBytes -= MESSAGE_OVERHEAD + message.content.length;
     }
@@ -127,7 +145,7 @@ export class Store {
     const messages = [...this.live];
     function* records(): Generator<Buffer | readonly Buffer[]> {
       yield* topology;
-      for (const message of messages) if (message.logged.size > 0) yield encodeMessage(message, message.logged);
+      for (const message of messages) if (message.logged.length > 0) yield encodeMessage(message, message.logged);
     }
     this.wal.snapshot(records()).catch((error: unknown) => this.options.onCompacted(error));
   }
@@ -138,7 +156,10 @@ class Replay implements Recovered {
   readonly topology: Topology[] = [];
   lastMessage = 0;
   lastQueue = 0;
-  private readonly byId = new Map<number, { readonly message: Omit<StoredMessage, 'places'>; readonly places: Map<number, number> }>();
+  private readonly byId = new Map<
+    number,
+    { readonly message: Omit<StoredMessage, 'places'>; readonly places: Map<number, number> }
+  >();
 
   get messages(): Iterable<StoredMessage> {
     return [...this.byId.values()].map(({ message, places }) => ({

@@ -1,10 +1,18 @@
 import { randomBytes } from 'node:crypto';
-import { decodeTable, encodeTable, textOf, type Table } from '../codec/table.js';
-import { assertMatchMode, Exchange, EXCHANGE_TYPES, type Binding, type ExchangeIdentity, type ExchangeType } from './exchange.js';
+import { textOf, type Table } from '../codec/table.js';
+import {
+  assertMatchMode,
+  Exchange,
+  EXCHANGE_TYPES,
+  type Binding,
+  type ExchangeIdentity,
+  type ExchangeType,
+} from './exchange.js';
 import type { Topology } from './journal.js';
 import { assertSameArguments, COMPARED_QUEUE_ARGUMENTS, policyOf } from './policy.js';
 import { Queue, type QueueEvents } from './queue.js';
 import type { Store } from './store.js';
+import { describeBinding, describeExchange, describeQueue, isBindingLogged, isLogged, tableOf } from './topology.js';
 import { AmqpError, refused } from './trouble.js';
 
 export interface QueueRequest {
@@ -44,7 +52,8 @@ export class VirtualHost {
     private readonly store: () => Store,
     private readonly events: Omit<QueueEvents, 'abandoned'>,
   ) {
-    for (const [exchange, type] of PREDECLARED) this.addExchange({ name: exchange, type, durable: true, autoDelete: false, internal: false, args: NO_ARGS });
+    for (const [exchange, type] of PREDECLARED)
+      this.addExchange({ name: exchange, type, durable: true, autoDelete: false, internal: false, args: NO_ARGS });
   }
 
   private at(kind: 'queue' | 'exchange', name: string): string {
@@ -86,28 +95,39 @@ export class VirtualHost {
       existing.touch();
       return existing;
     }
-    if (request.queue.startsWith('amq.')) throw new AmqpError('ACCESS_REFUSED', `queue name '${request.queue}' contains reserved prefix 'amq.*'`);
+    if (request.queue.startsWith('amq.'))
+      throw new AmqpError('ACCESS_REFUSED', `queue name '${request.queue}' contains reserved prefix 'amq.*'`);
     const name = request.queue === '' ? `amq.gen-${randomBytes(16).toString('base64url')}` : request.queue;
     const what = this.at('queue', name);
     const policy = policyOf(request.arguments, what);
     if (policy.type === 'quorum') {
-      const wrong = !request.durable ? 'non-durable' : request.autoDelete ? 'auto-delete' : request.exclusive ? 'exclusive-owner' : undefined;
+      const wrong = !request.durable
+        ? 'non-durable'
+        : request.autoDelete
+          ? 'auto-delete'
+          : request.exclusive
+            ? 'exclusive-owner'
+            : undefined;
       if (wrong !== undefined) throw refused(`invalid property '${wrong}' for ${what}`);
     }
-    const queue = this.addQueue(
-      {
-        id: this.store().nextQueue(), name, durable: request.durable, autoDelete: request.autoDelete,
-        owner: request.exclusive ? user : null, args: request.arguments, policy,
-      },
-    );
-    if (this.isLogged(queue)) this.store().declare(this.describeQueue(queue));
+    const queue = this.addQueue({
+      id: this.store().nextQueue(),
+      name,
+      durable: request.durable,
+      autoDelete: request.autoDelete,
+      owner: request.exclusive ? user : null,
+      args: request.arguments,
+      policy,
+    });
+    if (isLogged(queue)) this.store().declare(describeQueue(this.name, queue));
     return queue;
   }
 
   private assertSameQueue(request: QueueRequest, { identity }: Queue): void {
     const what = this.at('queue', identity.name);
     const compare = (arg: string, received: boolean, current: boolean): void => {
-      if (received !== current) throw refused(`inequivalent arg '${arg}' for ${what}: received '${received}' but current is '${current}'`);
+      if (received !== current)
+        throw refused(`inequivalent arg '${arg}' for ${what}: received '${received}' but current is '${current}'`);
     };
     compare('durable', request.durable, identity.durable);
     compare('auto_delete', request.autoDelete, identity.autoDelete);
@@ -127,19 +147,24 @@ export class VirtualHost {
     this.queues.delete(queue.name);
     const count = queue.delete();
     this.dropBindingsTo(queue);
-    if (this.isLogged(queue)) this.store().declare({ op: 'queue-delete', id: queue.identity.id });
+    if (isLogged(queue)) this.store().declare({ op: 'queue-delete', id: queue.identity.id });
     return count;
   }
 
   declareExchange(request: ExchangeRequest): void {
     const { exchange: name, type, durable, autoDelete, internal } = request;
     const known = EXCHANGE_TYPES.find((one) => one === type);
-    if (!known) throw new AmqpError('COMMAND_INVALID', `${type === '' ? 'invalid' : 'unknown'} exchange type '${type}'`);
+    if (!known)
+      throw new AmqpError('COMMAND_INVALID', `${type === '' ? 'invalid' : 'unknown'} exchange type '${type}'`);
     const existing = this.exchanges.get(name);
-    if (existing) return this.assertSameExchange(request, existing);
-    if (name.startsWith('amq.')) throw new AmqpError('ACCESS_REFUSED', `exchange name '${name}' contains reserved prefix 'amq.*'`);
+    if (existing) {
+      this.assertSameExchange(request, existing);
+      return;
+    }
+    if (name.startsWith('amq.'))
+      throw new AmqpError('ACCESS_REFUSED', `exchange name '${name}' contains reserved prefix 'amq.*'`);
     const exchange = this.addExchange({ name, type: known, durable, autoDelete, internal, args: request.arguments });
-    if (durable) this.store().declare(this.describeExchange(exchange));
+    if (durable) this.store().declare(describeExchange(this.name, exchange));
   }
 
   private assertSameExchange(request: ExchangeRequest, { identity }: Exchange): void {
@@ -151,7 +176,8 @@ export class VirtualHost {
       ['internal', request.internal, identity.internal],
     ] as const;
     for (const [arg, received, current] of pairs) {
-      if (received !== current) throw refused(`inequivalent arg '${arg}' for ${what}: received '${received}' but current is '${current}'`);
+      if (received !== current)
+        throw refused(`inequivalent arg '${arg}' for ${what}: received '${received}' but current is '${current}'`);
     }
     assertSameArguments(['alternate-exchange'], request.arguments, identity.args, what);
   }
@@ -176,7 +202,8 @@ export class VirtualHost {
     if (this.exchanges.get(exchange.name) !== exchange) return;
     this.exchanges.delete(exchange.name);
     this.dropBindingsTo(exchange);
-    if (exchange.identity.durable) this.store().declare({ op: 'exchange-delete', vhost: this.name, name: exchange.name });
+    if (exchange.identity.durable)
+      this.store().declare({ op: 'exchange-delete', vhost: this.name, name: exchange.name });
   }
 
   /** @throws AmqpError 406 for a headers exchange that is told to match in an unknown way */
@@ -184,14 +211,14 @@ export class VirtualHost {
     if (source.identity.type === 'headers') assertMatchMode(binding.args);
     if (source.find(binding.destination, binding.routingKey, binding.args)) return;
     source.add(binding);
-    if (this.isBindingLogged(source, binding)) this.store().declare(this.describeBinding('bind', source, binding));
+    if (isBindingLogged(source, binding)) this.store().declare(describeBinding(this.name, 'bind', source, binding));
   }
 
   unbind(source: Exchange, destination: Queue | Exchange, routingKey: string, args: Table): void {
     const binding = source.find(destination, routingKey, args);
     if (!binding) return;
     source.remove((one) => one === binding);
-    if (this.isBindingLogged(source, binding)) this.store().declare(this.describeBinding('unbind', source, binding));
+    if (isBindingLogged(source, binding)) this.store().declare(describeBinding(this.name, 'unbind', source, binding));
     this.deleteIfUnused(source);
   }
 
@@ -227,45 +254,24 @@ export class VirtualHost {
           else visit(destination);
         }
       }
-      const alternate = found ? undefined : this.exchanges.get(textOf(from.identity.args.get('alternate-exchange')) ?? ' ');
+      const alternate = found
+        ? undefined
+        : this.exchanges.get(textOf(from.identity.args.get('alternate-exchange')) ?? ' ');
       if (alternate) visit(alternate);
     };
     visit(exchange);
     return queues;
   }
 
-  /** Durable and not exclusive: it and its persistent messages come back after a restart. */
-  isLogged(queue: Queue): boolean {
-    return queue.identity.durable && queue.identity.owner === null;
-  }
-
-  private isBindingLogged(source: Exchange, { destination }: Binding): boolean {
-    return source.identity.durable && (destination instanceof Queue ? this.isLogged(destination) : destination.identity.durable);
-  }
-
-  private describeQueue({ identity }: Queue): Topology {
-    const { id, name, autoDelete, args } = identity;
-    return { op: 'queue', id, vhost: this.name, name, autoDelete, args: encodeTable(args).toString('base64') };
-  }
-
-  private describeExchange({ identity }: Exchange): Topology {
-    const { name, type, autoDelete, internal, args } = identity;
-    return { op: 'exchange', vhost: this.name, name, type, autoDelete, internal, args: encodeTable(args).toString('base64') };
-  }
-
-  private describeBinding(op: 'bind' | 'unbind', source: Exchange, { destination, routingKey, args }: Binding): Topology {
-    const kind = destination instanceof Queue ? 'queue' : 'exchange';
-    return { op, vhost: this.name, source: source.name, kind, destination: destination.name, routingKey, args: encodeTable(args).toString('base64') };
-  }
-
   /** Everything durable, in an order in which it can be made again. */
   *describe(): Generator<Topology> {
     const predeclared = new Set(PREDECLARED.map(([name]) => name));
     const exchanges = [...this.exchanges.values()].filter((one) => one.identity.durable);
-    for (const exchange of exchanges) if (!predeclared.has(exchange.name)) yield this.describeExchange(exchange);
-    for (const queue of this.queues.values()) if (this.isLogged(queue)) yield this.describeQueue(queue);
+    for (const exchange of exchanges) if (!predeclared.has(exchange.name)) yield describeExchange(this.name, exchange);
+    for (const queue of this.queues.values()) if (isLogged(queue)) yield describeQueue(this.name, queue);
     for (const source of exchanges) {
-      for (const binding of source.bindings) if (this.isBindingLogged(source, binding)) yield this.describeBinding('bind', source, binding);
+      for (const binding of source.bindings)
+        if (isBindingLogged(source, binding)) yield describeBinding(this.name, 'bind', source, binding);
     }
   }
 
@@ -275,7 +281,15 @@ export class VirtualHost {
       case 'queue': {
         const args = tableOf(topology.args);
         const { id, name, autoDelete } = topology;
-        return this.addQueue({ id, name, durable: true, autoDelete, owner: null, args, policy: policyOf(args, this.at('queue', name)) });
+        return this.addQueue({
+          id,
+          name,
+          durable: true,
+          autoDelete,
+          owner: null,
+          args,
+          policy: policyOf(args, this.at('queue', name)),
+        });
       }
       case 'exchange': {
         const { name, autoDelete, internal } = topology;
@@ -312,8 +326,4 @@ export class VirtualHost {
     this.exchanges.delete(name);
     for (const other of this.exchanges.values()) other.remove((binding) => binding.destination === exchange);
   }
-}
-
-function tableOf(base64: string): Table {
-  return decodeTable(Buffer.from(base64, 'base64'));
 }

@@ -27,8 +27,15 @@ ${data.trouble === null ? '' : `<p class="bad">Read-only: ${escape(data.trouble)
 ${table(
   ['Virtual host', 'Name', 'Type', '#Ready', '#Unacked', '#Consumers', '#In/s', '#Out/s', '#Ack/s'],
   queues.map(({ message_stats: stats, ...queue }) => [
-    queue.vhost, queue.name, queue.type, queue.messages_ready, queue.messages_unacknowledged, queue.consumers,
-    stats.publish_details.rate, stats.deliver_get_details.rate, stats.ack_details.rate,
+    queue.vhost,
+    queue.name,
+    queue.type,
+    queue.messages_ready,
+    queue.messages_unacknowledged,
+    queue.consumers,
+    stats.publish_details.rate,
+    stats.deliver_get_details.rate,
+    stats.ack_details.rate,
   ]),
 )}
 <h2>Connections (${connections.length})</h2>
@@ -44,9 +51,13 @@ ${table(
 function table(headings: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   const cell = (tag: 'th' | 'td', column: number, value: string | number): string =>
     `<${tag}${headings[column]?.startsWith('#') ? ' class="n"' : ''}>${escape(String(value))}</${tag}>`;
-  const row = (tag: 'th' | 'td', values: readonly (string | number)[]): string => `<tr>${values.map((value, column) => cell(tag, column, value)).join('')}</tr>`;
+  const row = (tag: 'th' | 'td', values: readonly (string | number)[]): string =>
+    `<tr>${values.map((value, column) => cell(tag, column, value)).join('')}</tr>`;
   if (rows.length === 0) return '<p><small>none</small></p>';
-  return `<table>${row('th', headings.map((heading) => heading.replace('#', ''))).replaceAll('<th>', '<th scope="col">')}${rows.map((values) => row('td', values)).join('')}</table>`;
+  return `<table>${row(
+    'th',
+    headings.map((heading) => heading.replace('#', '')),
+  ).replaceAll('<th>', '<th scope="col">')}${rows.map((values) => row('td', values)).join('')}</table>`;
 }
 
 function escape(text: string): string {

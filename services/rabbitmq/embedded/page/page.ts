@@ -21,10 +21,13 @@ interface Answer {
 /** Serves `/`, `/api/overview`, `/api/queues` and `/api/connections` of a broker to whoever knows its user and password. */
 export function createPage(broker: Broker, options: BrokerOptions): Page {
   const rates = new Rates();
-  const server = createServer({ requestTimeout: 10_000, headersTimeout: 10_000, keepAliveTimeout: 5000 }, (request, response) => {
-    request.resume();
-    respond(request, response, options, () => answer(request, broker, options, rates));
-  });
+  const server = createServer(
+    { requestTimeout: 10_000, headersTimeout: 10_000, keepAliveTimeout: 5000 },
+    (request, response) => {
+      request.resume();
+      respond(request, response, options, () => answer(request, broker, options, rates));
+    },
+  );
   return {
     listen: (port, host = '127.0.0.1') =>
       new Promise((resolve, reject) => {
@@ -59,9 +62,12 @@ function respond(request: IncomingMessage, response: ServerResponse, options: Br
 
 function answer(request: IncomingMessage, broker: Broker, options: BrokerOptions, rates: Rates): Answer {
   if (request.method !== 'GET' && request.method !== 'HEAD') {
-    return json(405, { error: 'method_not_allowed', reason: `memt's embedded broker answers GET only; use a real RabbitMQ for its management API` });
+    return json(405, {
+      error: 'method_not_allowed',
+      reason: `memt's embedded broker answers GET only; use a real RabbitMQ for its management API`,
+    });
   }
-  switch ((request.url ?? '/').split('?')[0]) {
+  switch ((request.url ?? '/').replace(/\?.*$/s, '')) {
     case '/': {
       const queues = reportQueues(broker, rates);
       const { published, delivered } = broker.engine.counters;
@@ -69,8 +75,8 @@ function answer(request: IncomingMessage, broker: Broker, options: BrokerOptions
         identity: options,
         queues,
         connections: reportConnections(broker),
-        published: rates.rate('publish', published),
-        delivered: rates.rate('deliver', delivered),
+        published: rates.rate(broker.engine, 'publish', published),
+        delivered: rates.rate(broker.engine, 'deliver', delivered),
         trouble: broker.engine.failure?.failure.what ?? null,
       });
       return { status: 200, type: 'html', body };
@@ -82,7 +88,10 @@ function answer(request: IncomingMessage, broker: Broker, options: BrokerOptions
     case '/api/connections':
       return json(200, reportConnections(broker));
     default:
-      return json(404, { error: 'Object Not Found', reason: `memt's embedded broker has /, /api/overview, /api/queues and /api/connections` });
+      return json(404, {
+        error: 'Object Not Found',
+        reason: `memt's embedded broker has /, /api/overview, /api/queues and /api/connections`,
+      });
   }
 }
 

@@ -45,13 +45,15 @@ export interface ConnectionReport {
 
 /** Every queue of every virtual host. Field names are RabbitMQ's. */
 export function reportQueues(broker: Broker, rates: Rates): QueueReport[] {
-  const reports = [...broker.engine.vhosts.values()].flatMap((vhost) => [...vhost.queues.values()].map((queue) => reportQueue(vhost, queue, rates)));
+  const reports = [...broker.engine.vhosts.values()].flatMap((vhost) =>
+    [...vhost.queues.values()].map((queue) => reportQueue(vhost, queue, rates)),
+  );
   return reports.sort((a, b) => a.vhost.localeCompare(b.vhost) || a.name.localeCompare(b.name));
 }
 
 function reportQueue(vhost: VirtualHost, queue: Queue, rates: Rates): QueueReport {
   const { identity, ready, unacked, counters } = queue;
-  const detail = (name: string, count: number): Detail => ({ rate: rates.rate(`${identity.id}/${name}`, count) });
+  const detail = (name: string, count: number): Detail => ({ rate: rates.rate(queue, name, count) });
   return {
     vhost: vhost.name,
     name: queue.name,
@@ -112,11 +114,11 @@ export function reportOverview(broker: Broker, rates: Rates, identity: Identity)
     },
     message_stats: {
       publish: published,
-      publish_details: { rate: rates.rate('publish', published) },
+      publish_details: { rate: rates.rate(broker.engine, 'publish', published) },
       deliver_get: delivered,
-      deliver_get_details: { rate: rates.rate('deliver', delivered) },
+      deliver_get_details: { rate: rates.rate(broker.engine, 'deliver', delivered) },
       ack: acked,
-      ack_details: { rate: rates.rate('ack', acked) },
+      ack_details: { rate: rates.rate(broker.engine, 'ack', acked) },
     },
     memt: {
       id: identity.layoutId,

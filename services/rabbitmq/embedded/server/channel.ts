@@ -17,6 +17,7 @@ interface Unacked {
   readonly consumer: ChannelConsumer | null;
 }
 
+type Handler<N extends MethodName> = (channel: Channel, args: Args<N>) => void;
 type Settlement = 'ack' | 'reject' | 'requeue';
 
 interface Transaction {
@@ -26,6 +27,24 @@ interface Transaction {
 
 /** One channel: what it published, what it consumes, what it has not yet acknowledged. */
 export class Channel {
+  /** What changes the channel itself; everything else is a command. */
+  private static readonly own: { readonly [N in MethodName]?: Handler<N> } = {
+    'channel.open': (channel) => channel.opened(),
+    'channel.close': (channel) => channel.closed(),
+    'basic.publish': (channel, args) => channel.begin(args),
+    'basic.ack': (channel, args) => channel.settle('ack', args.deliveryTag, args.multiple),
+    'basic.nack': (channel, args) =>
+      channel.settle(args.requeue ? 'requeue' : 'reject', args.deliveryTag, args.multiple),
+    'basic.reject': (channel, args) => channel.settle(args.requeue ? 'requeue' : 'reject', args.deliveryTag, false),
+    'basic.recover-async': (channel, args) => channel.recover(args.requeue),
+    'basic.recover': (channel, args) => {
+      channel.recover(args.requeue);
+      channel.send('basic.recover-ok', {});
+    },
+    'tx.commit': (channel) => channel.commit(),
+    'tx.rollback': (channel) => channel.rollback(),
+  };
+
   readonly consumers = new Map<string, ChannelConsumer>();
   readonly directReply: DirectReply;
   /** Limit for the whole channel (`basic.qos` with global); 0 = none. */
@@ -62,7 +81,11 @@ export class Channel {
   }
 
   canDeliver(noAck: boolean): boolean {
-    return this.state === 'open' && !this.connection.congested && (noAck || this.globalPrefetch === 0 || this.unacked.size < this.globalPrefetch);
+    return (
+      this.state === 'open' &&
+      !this.connection.congested &&
+      (noAck || this.globalPrefetch === 0 || this.unacked.size < this.globalPrefetch)
+    );
   }
 
   /** Gives a delivery its tag; with a consumer (or after `basic.get`) it waits for its acknowledgement. */
@@ -87,40 +110,37 @@ export class Channel {
       return;
     }
     if (this.assembly) throw new AmqpError('UNEXPECTED_FRAME', `expected content header or body, got ${method.name}`);
-    switch (method.name) {
-      case 'channel.open':
-        if (this.state !== 'new') throw new AmqpError('CHANNEL_ERROR', "second 'channel.open' seen");
-        this.state = 'open';
-        return this.send('channel.open-ok', {});
-      case 'channel.close':
-        this.release();
-        this.connection.send(this.number, 'channel.close-ok', {});
-        return this.leave();
-      case 'basic.publish':
-        if (method.args.immediate) throw new AmqpError('NOT_IMPLEMENTED', 'immediate=true');
-        this.assembly = new Assembly(method.args);
-        return;
-      case 'basic.ack':
-        return this.settle('ack', method.args.deliveryTag, method.args.multiple);
-      case 'basic.nack':
-        return this.settle(method.args.requeue ? 'requeue' : 'reject', method.args.deliveryTag, method.args.multiple);
-      case 'basic.reject':
-        return this.settle(method.args.requeue ? 'requeue' : 'reject', method.args.deliveryTag, false);
-      case 'basic.recover':
-      case 'basic.recover-async':
-        if (!method.args.requeue) throw new AmqpError('NOT_IMPLEMENTED', 'requeue=false');
-        this.finish(this.collect(0, true), 'requeue');
-        if (method.name === 'basic.recover') this.send('basic.recover-ok', {});
-        return;
-      case 'tx.commit':
-        return this.commit();
-      case 'tx.rollback':
-        if (!this.transaction) throw refused('channel is not transactional');
-        this.transaction = { messages: [], settlements: [] };
-        return this.send('tx.rollback-ok', {});
-      default:
-        return command(this, method);
-    }
+    const own = Channel.own[method.name] as Handler<MethodName> | undefined;
+    if (own) own(this, method.args);
+    else command(this, method);
+  }
+
+  private opened(): void {
+    if (this.state !== 'new') throw new AmqpError('CHANNEL_ERROR', "second 'channel.open' seen");
+    this.state = 'open';
+    this.send('channel.open-ok', {});
+  }
+
+  private closed(): void {
+    this.release();
+    this.connection.send(this.number, 'channel.close-ok', {});
+    this.leave();
+  }
+
+  private begin(publish: Args<'basic.publish'>): void {
+    if (publish.immediate) throw new AmqpError('NOT_IMPLEMENTED', 'immediate=true');
+    this.assembly = new Assembly(publish);
+  }
+
+  private recover(requeue: boolean): void {
+    if (!requeue) throw new AmqpError('NOT_IMPLEMENTED', 'requeue=false');
+    this.finish(this.collect(0, true), 'requeue');
+  }
+
+  private rollback(): void {
+    if (!this.transaction) throw refused('channel is not transactional');
+    this.transaction = { messages: [], settlements: [] };
+    this.send('tx.rollback-ok', {});
   }
 
   /** A header or body frame. */
@@ -138,7 +158,10 @@ export class Channel {
   private check({ publish, properties }: Incoming): void {
     const exchange = this.connection.vhost.exchange(publish.exchange);
     if (exchange.identity.internal) {
-      throw new AmqpError('ACCESS_REFUSED', `cannot publish to internal exchange '${exchange.name}' in vhost '${this.connection.vhost.name}'`);
+      throw new AmqpError(
+        'ACCESS_REFUSED',
+        `cannot publish to internal exchange '${exchange.name}' in vhost '${this.connection.vhost.name}'`,
+      );
     }
     checkProperties(properties, this.connection.user);
   }
@@ -148,7 +171,8 @@ export class Channel {
     let { content, propertiesLength, properties } = message;
     if (publish.exchange === '' && publish.routingKey.startsWith(`${REPLY_TO}.`)) {
       const routed = this.directReply.deliver(publish.routingKey, content, propertiesLength);
-      return this.published(message, { routed, accepted: true, durable: false });
+      this.published(message, { routed, accepted: true, durable: false });
+      return;
     }
     if (properties.replyTo === REPLY_TO) {
       properties = { ...properties, replyTo: this.directReply.address() };
@@ -156,10 +180,22 @@ export class Channel {
     }
     const { vhost, context } = this.connection;
     const exchange = vhost.exchange(publish.exchange);
-    this.published(message, context.engine.publish(vhost, { exchange, routingKey: publish.routingKey, content, propertiesLength, properties }));
+    this.published(
+      message,
+      context.engine.publish(vhost, {
+        exchange,
+        routingKey: publish.routingKey,
+        content,
+        propertiesLength,
+        properties,
+      }),
+    );
   }
 
-  private published(message: Incoming, outcome: { readonly routed: boolean; readonly accepted: boolean; readonly durable: boolean }): void {
+  private published(
+    message: Incoming,
+    outcome: { readonly routed: boolean; readonly accepted: boolean; readonly durable: boolean },
+  ): void {
     const { mandatory, exchange, routingKey } = message.publish;
     if (mandatory && !outcome.routed) {
       this.send('basic.return', { code: 312, text: 'NO_ROUTE', exchange, routingKey });
@@ -237,13 +273,19 @@ export class Channel {
   /** The consumer is no more; `notify` tells the client, if it wants to know. */
   forget(consumer: ChannelConsumer, notify: boolean): void {
     if (!this.consumers.delete(consumer.tag)) return;
-    if (notify && this.connection.can('consumer_cancel_notify')) this.send('basic.cancel', { consumerTag: consumer.tag, nowait: true });
+    if (notify && this.connection.can('consumer_cancel_notify'))
+      this.send('basic.cancel', { consumerTag: consumer.tag, nowait: true });
   }
 
   /** Ends the channel by the broker's will. */
   fail(error: AmqpError, methodId: number): void {
     if (this.state !== 'open') return;
-    this.send('channel.close', { code: error.code, text: error.message, classId: Math.floor(methodId / 65_536), methodId: methodId % 65_536 });
+    this.send('channel.close', {
+      code: error.code,
+      text: error.message,
+      classId: Math.floor(methodId / 65_536),
+      methodId: methodId % 65_536,
+    });
     this.release();
     this.state = 'closing';
   }

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import type { Args, Method } from '../codec/methods.js';
+import type { Args, Method, MethodName } from '../codec/methods.js';
 import { integerOf, typeName, type Table } from '../codec/table.js';
 import { deliveryContent } from '../engine/engine.js';
+import type { Exchange } from '../engine/exchange.js';
 import { propertiesOf } from '../engine/message.js';
 import type { Queue } from '../engine/queue.js';
 import { AmqpError, refused } from '../engine/trouble.js';
@@ -10,77 +11,74 @@ import { Confirms } from './confirms.js';
 import { ChannelConsumer } from './consumer.js';
 import { REPLY_TO } from './direct-reply.js';
 
-/** Methods about exchanges, queues, consumers and modes. @throws AmqpError */
+type Handler<N extends MethodName> = (channel: Channel, args: Args<N>) => void;
+
+const COMMANDS: { readonly [N in MethodName]?: Handler<N> } = {
+  'channel.flow': (channel, args) => {
+    if (!args.active) throw new AmqpError('NOT_IMPLEMENTED', 'active=false');
+    channel.send('channel.flow-ok', { active: true });
+  },
+  'channel.flow-ok': () => undefined,
+  'exchange.declare': declareExchange,
+  'exchange.delete': (channel, args) => {
+    assertNotDefault(args.exchange);
+    channel.connection.vhost.deleteExchange(args.exchange, args.ifUnused);
+    if (!args.nowait) channel.send('exchange.delete-ok', {});
+  },
+  'exchange.bind': (channel, args) => {
+    const [source, destination] = exchangesOf(channel, args);
+    channel.connection.vhost.bind(source, { destination, routingKey: args.routingKey, args: args.arguments });
+    if (!args.nowait) channel.send('exchange.bind-ok', {});
+  },
+  'exchange.unbind': (channel, args) => {
+    const [source, destination] = exchangesOf(channel, args);
+    channel.connection.vhost.unbind(source, destination, args.routingKey, args.arguments);
+    if (!args.nowait) channel.send('exchange.unbind-ok', {});
+  },
+  'queue.declare': declareQueue,
+  'queue.bind': bindQueue,
+  'queue.unbind': unbindQueue,
+  'queue.purge': (channel, args) => {
+    const messages = queueOf(channel, args.queue).purge();
+    if (!args.nowait) channel.send('queue.purge-ok', { messages });
+  },
+  'queue.delete': deleteQueue,
+  'basic.qos': setPrefetch,
+  'basic.consume': consume,
+  'basic.cancel': cancel,
+  'basic.cancel-ok': () => undefined, // some clients answer a cancel notification
+  'basic.get': get,
+  'confirm.select': (channel, args) => {
+    if (channel.transaction) throw refused('cannot switch from tx to confirm mode');
+    channel.confirms ??= new Confirms(channel, () => channel.connection.context.engine.synced());
+    if (!args.nowait) channel.send('confirm.select-ok', {});
+  },
+  'tx.select': (channel) => {
+    if (channel.confirms) throw refused('cannot switch from confirm to tx mode');
+    channel.transaction ??= { messages: [], settlements: [] };
+    channel.send('tx.select-ok', {});
+  },
+};
+
+/** Carries out a method about exchanges, queues, consumers or modes. @throws AmqpError */
 export function command(channel: Channel, method: Method): void {
-  const { vhost } = channel.connection;
-  switch (method.name) {
-    case 'channel.flow':
-      if (!method.args.active) throw new AmqpError('NOT_IMPLEMENTED', 'active=false');
-      return channel.send('channel.flow-ok', { active: true });
-    case 'channel.flow-ok':
-      return;
-    case 'exchange.declare':
-      return declareExchange(channel, method.args);
-    case 'exchange.delete':
-      assertNotDefault(method.args.exchange);
-      vhost.deleteExchange(method.args.exchange, method.args.ifUnused);
-      return method.args.nowait ? undefined : channel.send('exchange.delete-ok', {});
-    case 'exchange.bind':
-    case 'exchange.unbind': {
-      const { source, destination, routingKey, nowait } = method.args;
-      assertNotDefault(source);
-      assertNotDefault(destination);
-      const from = vhost.exchange(source);
-      const to = vhost.exchange(destination);
-      if (method.name === 'exchange.bind') vhost.bind(from, { destination: to, routingKey, args: method.args.arguments });
-      else vhost.unbind(from, to, routingKey, method.args.arguments);
-      if (!nowait) channel.send(method.name === 'exchange.bind' ? 'exchange.bind-ok' : 'exchange.unbind-ok', {});
-      return;
-    }
-    case 'queue.declare':
-      return declareQueue(channel, method.args);
-    case 'queue.bind':
-      return bindQueue(channel, method.args);
-    case 'queue.unbind': {
-      const { exchange, routingKey } = method.args;
-      assertNotDefault(exchange);
-      // Unbinding what is not there succeeds, as in RabbitMQ.
-      const source = vhost.exchanges.get(exchange);
-      const name = method.args.queue === '' ? channel.lastQueue : method.args.queue;
-      if (source && vhost.queues.has(name)) vhost.unbind(source, queueOf(channel, name), routingKey, method.args.arguments);
-      return channel.send('queue.unbind-ok', {});
-    }
-    case 'queue.purge': {
-      const messages = queueOf(channel, method.args.queue).purge();
-      return method.args.nowait ? undefined : channel.send('queue.purge-ok', { messages });
-    }
-    case 'queue.delete':
-      return deleteQueue(channel, method.args);
-    case 'basic.qos':
-      return setPrefetch(channel, method.args);
-    case 'basic.consume':
-      return consume(channel, method.args);
-    case 'basic.cancel':
-      return cancel(channel, method.args);
-    case 'basic.get':
-      return get(channel, method.args);
-    case 'confirm.select':
-      if (channel.transaction) throw refused('cannot switch from tx to confirm mode');
-      channel.confirms ??= new Confirms(channel, () => channel.connection.context.engine.synced());
-      return method.args.nowait ? undefined : channel.send('confirm.select-ok', {});
-    case 'tx.select':
-      if (channel.confirms) throw refused('cannot switch from confirm to tx mode');
-      channel.transaction ??= { messages: [], settlements: [] };
-      return channel.send('tx.select-ok', {});
-    case 'basic.cancel-ok':
-      return; // some clients answer a cancel notification
-    default:
-      throw new AmqpError('COMMAND_INVALID', `${method.name} is not for a server`);
-  }
+  const handler = COMMANDS[method.name] as Handler<MethodName> | undefined;
+  if (!handler) throw new AmqpError('COMMAND_INVALID', `${method.name} is not for a server`);
+  handler(channel, method.args);
 }
 
 function assertNotDefault(exchange: string): void {
   if (exchange === '') throw new AmqpError('ACCESS_REFUSED', 'operation not permitted on the default exchange');
+}
+
+function exchangesOf(
+  channel: Channel,
+  args: { readonly source: string; readonly destination: string },
+): [Exchange, Exchange] {
+  const { vhost } = channel.connection;
+  assertNotDefault(args.source);
+  assertNotDefault(args.destination);
+  return [vhost.exchange(args.source), vhost.exchange(args.destination)];
 }
 
 /** The queue of that name; empty means the one declared last on this channel. */
@@ -100,13 +98,16 @@ function declareExchange(channel: Channel, args: Args<'exchange.declare'>): void
 function declareQueue(channel: Channel, args: Args<'queue.declare'>): void {
   const { connection } = channel;
   if (args.queue === REPLY_TO || args.queue.startsWith(`${REPLY_TO}.`)) {
-    if (args.queue !== REPLY_TO && !channel.directReply.known(args.queue)) throw new AmqpError('NOT_FOUND', `no queue '${args.queue}' in vhost '${connection.vhost.name}'`);
-    return channel.send('queue.declare-ok', { queue: args.queue, messages: 0, consumers: 1 });
+    if (args.queue !== REPLY_TO && !channel.directReply.known(args.queue))
+      throw new AmqpError('NOT_FOUND', `no queue '${args.queue}' in vhost '${connection.vhost.name}'`);
+    channel.send('queue.declare-ok', { queue: args.queue, messages: 0, consumers: 1 });
+    return;
   }
   const queue = args.passive ? queueOf(channel, args.queue) : connection.vhost.declareQueue(args, connection);
   queue.touch();
   channel.lastQueue = queue.name;
-  if (!args.nowait) channel.send('queue.declare-ok', { queue: queue.name, messages: queue.ready, consumers: queue.consumers.length });
+  if (!args.nowait)
+    channel.send('queue.declare-ok', { queue: queue.name, messages: queue.ready, consumers: queue.consumers.length });
 }
 
 function bindQueue(channel: Channel, args: Args<'queue.bind'>): void {
@@ -117,6 +118,16 @@ function bindQueue(channel: Channel, args: Args<'queue.bind'>): void {
   const routingKey = args.queue === '' && args.routingKey === '' ? destination.name : args.routingKey;
   vhost.bind(vhost.exchange(args.exchange), { destination, routingKey, args: args.arguments });
   if (!args.nowait) channel.send('queue.bind-ok', {});
+}
+
+function unbindQueue(channel: Channel, args: Args<'queue.unbind'>): void {
+  const { vhost } = channel.connection;
+  assertNotDefault(args.exchange);
+  // Unbinding what is not there succeeds, as in RabbitMQ.
+  const source = vhost.exchanges.get(args.exchange);
+  const name = args.queue === '' ? channel.lastQueue : args.queue;
+  if (source && vhost.queues.has(name)) vhost.unbind(source, queueOf(channel, name), args.routingKey, args.arguments);
+  channel.send('queue.unbind-ok', {});
 }
 
 function deleteQueue(channel: Channel, args: Args<'queue.delete'>): void {
@@ -155,9 +166,15 @@ function consume(channel: Channel, args: Args<'basic.consume'>): void {
   if (queue.consumers.some((one) => one.exclusive) || (args.exclusive && queue.consumers.length > 0)) {
     throw new AmqpError('ACCESS_REFUSED', `${where} in exclusive use`);
   }
-  if (queue.identity.policy.type === 'quorum' && channel.globalPrefetch > 0) throw new AmqpError('NOT_IMPLEMENTED', `${where} does not support global qos`);
+  if (queue.identity.policy.type === 'quorum' && channel.globalPrefetch > 0)
+    throw new AmqpError('NOT_IMPLEMENTED', `${where} does not support global qos`);
   const consumer = new ChannelConsumer(channel, {
-    tag, queue, noAck: args.noAck, exclusive: args.exclusive, priority: priorityOf(args.arguments, where), prefetch: channel.prefetch,
+    tag,
+    queue,
+    noAck: args.noAck,
+    exclusive: args.exclusive,
+    priority: priorityOf(args.arguments, where),
+    prefetch: channel.prefetch,
   });
   channel.consumers.set(tag, consumer);
   if (!args.nowait) channel.send('basic.consume-ok', { consumerTag: tag });
@@ -168,7 +185,8 @@ function consume(channel: Channel, args: Args<'basic.consume'>): void {
 function priorityOf(args: Table, where: string): number {
   const field = args.get('x-priority');
   const priority = integerOf(field);
-  if (field !== undefined && priority === undefined) throw refused(`invalid arg 'x-priority' for ${where}: "expected integer, got ${typeName(field)}"`);
+  if (field !== undefined && priority === undefined)
+    throw refused(`invalid arg 'x-priority' for ${where}: "expected integer, got ${typeName(field)}"`);
   return priority ?? 0;
 }
 
@@ -184,7 +202,10 @@ function cancel(channel: Channel, args: Args<'basic.cancel'>): void {
 function get(channel: Channel, args: Args<'basic.get'>): void {
   const queue = queueOf(channel, args.queue);
   const entry = queue.pull();
-  if (!entry) return channel.send('basic.get-empty', {});
+  if (!entry) {
+    channel.send('basic.get-empty', {});
+    return;
+  }
   const { content, propertiesLength } = deliveryContent(entry, propertiesOf);
   const redelivered = entry.deliveries > 0;
   queue.out(entry, args.noAck);

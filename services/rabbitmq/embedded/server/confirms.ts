@@ -28,7 +28,10 @@ export class Confirms {
     this.scheduled = upTo;
     const wait = this.durable || this.waiting > 0;
     this.durable = false;
-    if (!wait) return this.answer(upTo);
+    if (!wait) {
+      this.answer(upTo);
+      return;
+    }
     this.waiting += 1;
     this.synced().then(
       () => {

@@ -1,14 +1,15 @@
 import type { Socket } from 'node:net';
-import { SyntaxTrouble } from '../codec/bytes.js';
-import { FRAME, FrameReader, FrameTrouble, FrameWriter } from '../codec/frames.js';
+import { FRAME, FrameReader, FrameWriter } from '../codec/frames.js';
 import { readMethod, type Args, type Method, type MethodName } from '../codec/methods.js';
 import { textOf, type Table } from '../codec/table.js';
 import type { Engine } from '../engine/engine.js';
 import { AmqpError } from '../engine/trouble.js';
+import { asAmqpError } from './codec-trouble.js';
 import type { VirtualHost } from '../engine/vhost.js';
 import { Channel } from './channel.js';
 import { credentialsOf } from './credentials.js';
-import { serverProperties } from './identity.js';
+import { assertLimits, CHANNEL_MAX, FRAME_MAX, HEADER, startOf } from './handshake.js';
+import { Heartbeat } from './heartbeat.js';
 import type { BrokerLog, BrokerOptions } from './server.js';
 
 export interface ConnectionContext {
@@ -21,9 +22,6 @@ export interface ConnectionContext {
   closed(): void;
 }
 
-const HEADER = Buffer.from('AMQP\0\0\x09\x01', 'latin1');
-const CHANNEL_MAX = 2047;
-const FRAME_MAX = 131_072;
 const HANDSHAKE_MS = 10_000;
 const CLOSE_MS = 5000;
 
@@ -46,9 +44,7 @@ export class Connection {
   private channelMax = CHANNEL_MAX;
   private head: Buffer | null = Buffer.alloc(0);
   private deadline: NodeJS.Timeout | null = null;
-  private heartbeat: NodeJS.Timeout | null = null;
-  private heardAt = Date.now();
-  private saidAt = Date.now();
+  private readonly heartbeat = new Heartbeat();
   private flushing = false;
   private ended: (() => void) | null = null;
 
@@ -96,7 +92,10 @@ export class Connection {
   /** Closes it with this reason; resolves when the socket is gone, at the latest after `ms`. */
   end(reason: AmqpError, ms: number): Promise<void> {
     return new Promise((resolve) => {
-      if (this.state === 'closed') return resolve();
+      if (this.state === 'closed') {
+        resolve();
+        return;
+      }
       this.ended = resolve;
       if (this.state === 'running') this.close(reason, 0);
       else this.socket.destroySoon();
@@ -105,7 +104,7 @@ export class Connection {
   }
 
   private receive(chunk: Buffer): void {
-    this.heardAt = Date.now();
+    this.heartbeat.heard();
     try {
       const bytes = this.head === null ? chunk : this.readHead(chunk);
       if (bytes) this.reader.push(bytes, (type, channel, payload) => this.frame(type, channel, payload));
@@ -128,10 +127,7 @@ export class Connection {
     if (head.length < HEADER.length) return null;
     this.head = null;
     this.state = 'start';
-    const text = (value: string): Buffer => Buffer.from(value);
-    this.send(0, 'connection.start', {
-      major: 0, minor: 9, properties: serverProperties(this.context.options), mechanisms: text('AMQPLAIN PLAIN'), locales: text('en_US'),
-    });
+    this.send(0, 'connection.start', startOf(this.context.options));
     return head.subarray(HEADER.length);
   }
 
@@ -146,7 +142,10 @@ export class Connection {
         if (payload.length >= 4) methodId = payload.readUInt32BE(0);
         const method = readMethod(payload);
         if (method.name === 'unknown') {
-          throw new AmqpError('NOT_IMPLEMENTED', `method ${Math.floor(method.id / 65_536)}.${method.id % 65_536} is not known to memt's embedded broker`);
+          throw new AmqpError(
+            'NOT_IMPLEMENTED',
+            `method ${Math.floor(method.id / 65_536)}.${method.id % 65_536} is not known to memt's embedded broker`,
+          );
         }
         if (number === 0) this.connectionMethod(method);
         else this.channelFor(number, method).method(method);
@@ -162,12 +161,17 @@ export class Connection {
   }
 
   private channelFor(number: number, method: Method): Channel {
-    if (this.state !== 'running' && this.state !== 'closing') throw new AmqpError('CHANNEL_ERROR', 'a channel before the connection is open');
+    if (this.state !== 'running' && this.state !== 'closing')
+      throw new AmqpError('CHANNEL_ERROR', 'a channel before the connection is open');
     const existing = this.channels.get(number);
     if (existing) return existing;
     if (this.state === 'closing') return new Channel(number, this);
     if (method.name !== 'channel.open') throw new AmqpError('CHANNEL_ERROR', "expected 'channel.open'");
-    if (number > this.channelMax) throw new AmqpError('NOT_ALLOWED', `number of channels opened (${number}) has reached the negotiated channel_max (${this.channelMax})`);
+    if (number > this.channelMax)
+      throw new AmqpError(
+        'NOT_ALLOWED',
+        `number of channels opened (${number}) has reached the negotiated channel_max (${this.channelMax})`,
+      );
     const channel = new Channel(number, this);
     this.channels.set(number, channel);
     return channel;
@@ -181,12 +185,27 @@ export class Connection {
       this.finish();
       return;
     }
-    if (name === 'connection.close-ok') return this.finish();
+    if (name === 'connection.close-ok') {
+      this.finish();
+      return;
+    }
     if (this.state === 'closing') return;
-    if (name === 'connection.start-ok' && this.state === 'start') return this.login(args);
-    if (name === 'connection.tune-ok' && this.state === 'tune') return this.tuned(args);
-    if (name === 'connection.open' && this.state === 'open') return this.open(args.vhost);
-    if (name === 'connection.update-secret' && this.state === 'running') return this.send(0, 'connection.update-secret-ok', {});
+    if (name === 'connection.start-ok' && this.state === 'start') {
+      this.login(args);
+      return;
+    }
+    if (name === 'connection.tune-ok' && this.state === 'tune') {
+      this.tuned(args);
+      return;
+    }
+    if (name === 'connection.open' && this.state === 'open') {
+      this.open(args.vhost);
+      return;
+    }
+    if (name === 'connection.update-secret' && this.state === 'running') {
+      this.send(0, 'connection.update-secret-ok', {});
+      return;
+    }
     if ((name === 'connection.blocked' || name === 'connection.unblocked') && this.state === 'running') return;
     throw new AmqpError('COMMAND_INVALID', `${name} in state ${this.state}`);
   }
@@ -207,31 +226,29 @@ export class Connection {
     }
     this.user = given.user;
     this.state = 'tune';
-    this.send(0, 'connection.tune', { channelMax: CHANNEL_MAX, frameMax: FRAME_MAX, heartbeat: this.context.options.heartbeat ?? 60 });
+    this.send(0, 'connection.tune', {
+      channelMax: CHANNEL_MAX,
+      frameMax: FRAME_MAX,
+      heartbeat: this.context.options.heartbeat ?? 60,
+    });
   }
 
   private tuned(args: Args<'connection.tune-ok'>): void {
-    if (args.frameMax !== 0 && (args.frameMax < 4096 || args.frameMax > FRAME_MAX)) {
-      throw new AmqpError('NOT_ALLOWED', `negotiated frame_max = ${args.frameMax} is not between 4096 and ${FRAME_MAX}`);
-    }
-    if (args.channelMax > CHANNEL_MAX) throw new AmqpError('NOT_ALLOWED', `negotiated channel_max = ${args.channelMax} is higher than the maximum allowed value (${CHANNEL_MAX})`);
+    assertLimits(args);
     this.reader.frameMax = this.writer.frameMax = args.frameMax || FRAME_MAX;
     this.channelMax = args.channelMax || CHANNEL_MAX;
-    if (args.heartbeat > 0) this.beat(args.heartbeat * 1000);
-    this.state = 'open';
-  }
-
-  private beat(intervalMs: number): void {
-    this.heartbeat = setInterval(() => {
-      const now = Date.now();
-      if (now - this.heardAt > intervalMs * 2) {
-        this.context.log.warn(`${this.peer} missed its heartbeats (${intervalMs / 1000} s) and was cut off`);
-        this.socket.destroy();
-      } else if (now - this.saidAt >= intervalMs / 2) {
+    this.heartbeat.start(
+      args.heartbeat,
+      () => {
         this.writer.heartbeat();
         this.flush();
-      }
-    }, intervalMs / 2);
+      },
+      () => {
+        this.context.log.warn(`${this.peer} missed its heartbeats (${args.heartbeat} s) and was cut off`);
+        this.socket.destroy();
+      },
+    );
+    this.state = 'open';
   }
 
   private open(name: string): void {
@@ -256,7 +273,12 @@ export class Connection {
   private close(reason: AmqpError, methodId: number): void {
     if (this.state === 'closing' || this.state === 'closed') return;
     this.releaseChannels();
-    this.send(0, 'connection.close', { code: reason.code, text: reason.message, classId: Math.floor(methodId / 65_536), methodId: methodId % 65_536 });
+    this.send(0, 'connection.close', {
+      code: reason.code,
+      text: reason.message,
+      classId: Math.floor(methodId / 65_536),
+      methodId: methodId % 65_536,
+    });
     this.state = 'closing';
     this.setDeadline(CLOSE_MS);
   }
@@ -278,7 +300,7 @@ export class Connection {
     if (this.state === 'closed') return;
     this.state = 'closed';
     this.clearDeadline();
-    if (this.heartbeat) clearInterval(this.heartbeat);
+    this.heartbeat.stop();
     this.releaseChannels();
     for (const vhost of this.context.engine.vhosts.values()) {
       for (const queue of [...vhost.queues.values()]) if (queue.identity.owner === this) vhost.deleteQueue(queue);
@@ -301,7 +323,7 @@ export class Connection {
   private flush(): void {
     this.flushing = false;
     if (this.writer.size === 0) return;
-    this.saidAt = Date.now();
+    this.heartbeat.said();
     const buffers = this.writer.take();
     if (this.socket.destroyed || !this.socket.writable) return;
     if (buffers.length > 1) this.socket.cork();
@@ -318,11 +340,4 @@ export class Connection {
     if (this.deadline) clearTimeout(this.deadline);
     this.deadline = null;
   }
-}
-
-function asAmqpError(error: unknown): AmqpError {
-  if (error instanceof AmqpError) return error;
-  if (error instanceof FrameTrouble) return new AmqpError('FRAME_ERROR', error.message);
-  if (error instanceof SyntaxTrouble) return new AmqpError('SYNTAX_ERROR', error.message);
-  throw error;
 }

@@ -32,7 +32,10 @@ export class Assembly {
   /** Takes the next frame; gives the message with its last one. @throws AmqpError */
   add(type: number, payload: Buffer): Incoming | undefined {
     if ((type === FRAME.header) === this.announced) {
-      throw new AmqpError('UNEXPECTED_FRAME', `expected content ${this.announced ? 'body' : 'header'}, got another frame`);
+      throw new AmqpError(
+        'UNEXPECTED_FRAME',
+        `expected content ${this.announced ? 'body' : 'header'}, got another frame`,
+      );
     }
     if (type === FRAME.header) this.header(payload);
     else this.body(payload);
@@ -40,7 +43,8 @@ export class Assembly {
   }
 
   private header(payload: Buffer): void {
-    if (payload.length < 14 || payload.readUInt16BE(0) !== 60) throw new AmqpError('FRAME_ERROR', 'a content header of another class');
+    if (payload.length < 14 || payload.readUInt16BE(0) !== 60)
+      throw new AmqpError('FRAME_ERROR', 'a content header of another class');
     this.announced = true;
     this.size = payload.readUInt32BE(4) * 4_294_967_296 + payload.readUInt32BE(8);
     if (this.size > MAX_BODY) throw refused(`message size ${this.size} is larger than configured max size ${MAX_BODY}`);
@@ -56,7 +60,8 @@ export class Assembly {
   }
 
   private body(payload: Buffer): void {
-    if (this.received + payload.length > this.size) throw new AmqpError('FRAME_ERROR', 'more body than the content header announced');
+    if (this.received + payload.length > this.size)
+      throw new AmqpError('FRAME_ERROR', 'more body than the content header announced');
     if (this.whole) payload.copy(this.whole, this.propertiesLength + this.received);
     else this.parts.push(Buffer.from(payload));
     this.received += payload.length;

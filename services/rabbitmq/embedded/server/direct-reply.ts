@@ -56,7 +56,13 @@ export class DirectReply {
 
   private receive(address: string, content: Buffer, propertiesLength: number): void {
     const { channel } = this;
-    channel.send('basic.deliver', { consumerTag: this.consumerTag, deliveryTag: channel.nextTag(), redelivered: false, exchange: '', routingKey: address });
+    channel.send('basic.deliver', {
+      consumerTag: this.consumerTag,
+      deliveryTag: channel.nextTag(),
+      redelivered: false,
+      exchange: '',
+      routingKey: address,
+    });
     channel.sendContent(content, propertiesLength);
   }
 

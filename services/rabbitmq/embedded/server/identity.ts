@@ -13,8 +13,15 @@ export const PRODUCT = 'memt embedded broker';
 export const VERSION = '3.10.8';
 
 const CAPABILITIES = [
-  'publisher_confirms', 'exchange_exchange_bindings', 'basic.nack', 'consumer_cancel_notify', 'connection.blocked', 'consumer_priorities',
-  'authentication_failure_close', 'per_consumer_qos', 'direct_reply_to',
+  'publisher_confirms',
+  'exchange_exchange_bindings',
+  'basic.nack',
+  'consumer_cancel_notify',
+  'connection.blocked',
+  'consumer_priorities',
+  'authentication_failure_close',
+  'per_consumer_qos',
+  'direct_reply_to',
 ] as const;
 
 export function serverProperties(identity: Identity): Table {
@@ -24,7 +31,16 @@ export function serverProperties(identity: Identity): Table {
     ['product', text(PRODUCT)],
     ['version', text(VERSION)],
     ['platform', text(`Node.js ${process.versions.node}`)],
-    ['information', text('For development and tests. Compatible with RabbitMQ 3.10 as far as the documentation of memt says')],
-    ['memt', table([['id', text(identity.layoutId)], ['project', text(identity.project)]])],
+    [
+      'information',
+      text('For development and tests. Compatible with RabbitMQ 3.10 as far as the documentation of memt says'),
+    ],
+    [
+      'memt',
+      table([
+        ['id', text(identity.layoutId)],
+        ['project', text(identity.project)],
+      ]),
+    ],
   ]);
 }

@@ -132,15 +132,12 @@ class Listener implements Broker {
 }
 
 /** Why a port could not be listened on. */
-export function listenTrouble(error: unknown, host: string, port: number): unknown {
-  switch (codeOf(error)) {
-    case 'EADDRINUSE':
-      return new FailureError({ kind: 'port-taken', what: `${host}:${port} is taken by another process` });
-    case 'EACCES':
-      return new FailureError({ kind: 'port-taken', what: `${host}:${port} may not be listened on by this user`, mend: 'Take a port above 1023' });
-    case 'EADDRNOTAVAIL':
-      return new FailureError({ kind: 'port-taken', what: `${host} is no address of this machine` });
-    default:
-      return error;
-  }
+export function listenTrouble(error: Error, host: string, port: number): Error {
+  const code = codeOf(error) ?? '';
+  const what = {
+    EADDRINUSE: `${host}:${port} is taken by another process`,
+    EACCES: `${host}:${port} may not be listened on by this user`,
+    EADDRNOTAVAIL: `${host} is no address of this machine`,
+  }[code];
+  return what === undefined ? error : new FailureError({ kind: 'port-taken', what });
 }
