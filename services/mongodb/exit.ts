@@ -28,18 +28,19 @@ function explain(
   { settings }: EngineContext<MongodbSettings>,
 ): Explanation {
   if (signal !== null) return bySignal(signal);
+  const ended = `mongod ended (exit code ${code ?? '?'})`;
   if (/no space left|ENOSPC|disk.{0,20}full/i.test(text)) {
     return {
       kind: 'disk-full',
-      what: `mongod ended: the disk with ${settings.dataDir} is full`,
+      what: `${ended}: the disk with ${settings.dataDir} is full`,
       mend: 'Free some space, then memt up',
     };
   }
-  if (code === 48 || /address already in use/i.test(text)) return portTaken(settings);
+  if (code === 48 || /address already in use/i.test(text)) return portTaken(settings, code);
   if (code === 62 || /featureCompatibilityVersion|is not compatible with|downgrade/i.test(text)) {
     return {
       kind: 'engine-exited',
-      what: `mongod ended (exit code ${code ?? '?'}): the data in ${settings.dataDir} belong to another version of MongoDB`,
+      what: `${ended}: the data in ${settings.dataDir} belong to another version of MongoDB`,
       cause:
         'A newer mongod has written them, or they are too old for this one: MongoDB moves by one major version at a time',
       mend: 'Start the version that wrote them (mongodb.binary), or set mongodb.dbpath to a new folder',
@@ -48,14 +49,14 @@ function explain(
   if (/unable to lock|lock the lock file|another mongod instance/i.test(text)) {
     return {
       kind: 'data-dir',
-      what: `mongod ended: ${settings.dataDir} is in use by another mongod`,
+      what: `${ended}: ${settings.dataDir} is in use by another mongod`,
       mend: `Stop that one (its pid is in ${settings.dataDir}/mongod.lock), or set mongodb.dbpath to another folder`,
     };
   }
   if (/permission denied|EACCES|attempted to create a lock file on a read-only directory/i.test(text)) {
     return {
       kind: 'data-dir',
-      what: `mongod ended: it may not read or write some of its files in ${settings.dataDir}`,
+      what: `${ended}: it may not read or write some of its files in ${settings.dataDir}`,
       cause: 'They belong to another user, for example because memt once ran as root',
       mend: `sudo chown -R ${process.geteuid?.() ?? '$(id -u)'} ${settings.dataDir}, then memt up`,
     };
@@ -63,7 +64,7 @@ function explain(
   if (code === 2 || /unrecognised option|error parsing/i.test(text)) {
     return {
       kind: 'engine-exited',
-      what: 'mongod ended: it does not know one of the options that memt gives it',
+      what: `${ended}: it does not know one of the options that memt gives it`,
       cause: 'Its version is very old',
       mend: 'MongoDB 4.2 or newer is needed',
     };
@@ -71,7 +72,7 @@ function explain(
   if (code === 100) {
     return {
       kind: 'data-dir',
-      what: `mongod ended (exit code 100): it cannot use its data in ${settings.dataDir}`,
+      what: `${ended}: it cannot use its data in ${settings.dataDir}`,
       cause: 'Another mongod uses the folder, another version wrote it, or its files were damaged',
       mend: `See .memt/logs/mongodb.log; mongod --repair --dbpath ${settings.dataDir} mends damaged files`,
     };
@@ -120,13 +121,13 @@ function bySignal(signal: NodeJS.Signals): Explanation {
   return { kind: 'engine-exited', what: `mongod ended by ${signal}`, mend: 'See .memt/logs/mongodb.log' };
 }
 
-function portTaken({ host, port }: MongodbSettings): Explanation {
+function portTaken({ host, port }: MongodbSettings, code: number | null): Explanation {
   const holder = holderOf(port, host);
   return {
     kind: 'port-taken',
     what: holder
-      ? `${host}:${port} is held by ${describeHolder(holder)}`
-      : `${host}:${port} was taken when mongod started`,
+      ? `${host}:${port} is held by ${describeHolder(holder)} (mongod: exit code ${code ?? '?'})`
+      : `${host}:${port} was taken when mongod started (exit code ${code ?? '?'})`,
     mend: `Stop it, or set another port: memt up --mongodb-port ${port + 1}`,
   };
 }

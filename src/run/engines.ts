@@ -198,7 +198,9 @@ function timeoutFailure(spec: EngineSpec<AnyEngineSettings>, launch: EngineLaunc
     kind: 'engine-timeout',
     unit: spec.unit,
     what: `${spec.product} was not healthy after ${(ms / 1000).toFixed(0)} s: ${describeProbe(probe)}`,
-    cause: 'Its log has not moved for that long, so it hangs or waits for something',
+    ...(probe.kind === 'refused' || probe.kind === 'silent'
+      ? { cause: 'Its log has not moved for that long, so it hangs or waits for something' }
+      : {}),
     mend: `Look into ${launch.logFile}; a slow machine: memt up --timeout 180s`,
     evidence: readTail(launch.logFile, 5),
   };
