@@ -38,13 +38,21 @@ interface Undo {
 
 /** Carries the plan out; on failure or abort stops exactly what this run started. Never throws for expected trouble. */
 export async function runUp(context: RunContext, settings: Settings, plan: UpPlan, options: UpOptions): Promise<UpOutcome> {
-  const planned = plan.steps.find((step) => step.failure !== null)?.failure;
+  const planned = plannedFailure(plan);
   if (planned) return { failure: planned, rolledBack: [], urls: [] };
   const run = new UpRun(context, settings, plan, options);
   const failure = await run.execute();
   if (failure === null) return { failure, rolledBack: [], urls: await reachableUrls(settings) };
   const rolledBack = await run.rollBack();
   return { failure, rolledBack, urls: [] };
+}
+
+/** Why the plan cannot be carried out: the first obstacle, and the others with it, so that all can be mended at once. */
+function plannedFailure(plan: UpPlan): Failure | null {
+  const [first, ...others] = plan.steps.flatMap((step) => step.failure ?? []);
+  if (!first || others.length === 0) return first ?? null;
+  const also = others.map((failure) => `also: ${failure.unit ?? ''}: ${failure.what}`);
+  return { ...first, evidence: [...(first.evidence ?? []), ...also] };
 }
 
 class UpRun {

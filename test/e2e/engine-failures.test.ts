@@ -29,7 +29,7 @@ async function failed(program: Program, behaviour: Behaviour, args: readonly str
 describe('mongod that cannot start', () => {
   it.each([
     ['port-taken', /mongodb failed: 127\.0\.0\.1:\S+ was taken when mongod started.*exit code 48/s],
-    ['data-locked', /mongodb failed: .*is in use by another mongod.*exit code 100/s],
+    ['data-locked', /mongodb failed: mongod ended \(exit code 100\): .* is in use by another mongod/],
     ['abort', /mongodb failed: .*14/],
     ['data-newer', /mongodb failed: .*62/],
   ] as const)('%s: the exit code explained, with its own log lines', async (trouble, pattern) => {
