@@ -43,6 +43,8 @@ export function createMongoStore(options: {
       socketTimeoutMS: 2 * OPERATION_MS,
       writeConcern: { w: 'majority' },
     });
+    // The driver gives up for good after a first connection that failed, unless it is asked to connect again.
+    await client.connect();
     const named = client.options.dbName !== 'test';
     const rows = client.db(named ? undefined : options.namespace).collection<Row>(`memt.v1.${options.namespace}.tasks`);
     await rows.createIndexes([{ key: { expireAt: 1 }, name: 'expireAt_1', expireAfterSeconds: 0 }]);
