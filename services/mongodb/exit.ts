@@ -2,6 +2,7 @@ import { describeHolder, holderOf } from '../../src/host/ports.js';
 import type { Failure } from '../../src/model/failure.js';
 import type { MongodbSettings } from '../../src/model/settings.js';
 import type { EngineContext, EngineExit } from '../../src/ports/engine.js';
+import { explainEmbeddedExit } from '../embedded-exit.js';
 
 const EVIDENCE_LINES = 5;
 
@@ -15,6 +16,8 @@ interface Row {
 
 /** Why mongod ended, from its exit code, its signal and its own last lines. */
 export function explainMongodExit(exit: EngineExit, context: EngineContext<MongodbSettings>): Failure {
+  const embedded = explainEmbeddedExit('mongodb', exit);
+  if (embedded) return embedded;
   const rows = exit.logTail.map(parseRow);
   const bad = rows.filter(({ severity }) => severity === 'E' || severity === 'F').map(({ text }) => text);
   const evidence = (bad.length > 0 ? bad : exit.output.filter((line) => line.trim() !== '')).slice(-EVIDENCE_LINES);

@@ -2,6 +2,7 @@ import { describeHolder, holderOf } from '../../src/host/ports.js';
 import type { Failure } from '../../src/model/failure.js';
 import type { RabbitmqSettings } from '../../src/model/settings.js';
 import type { EngineContext, EngineExit } from '../../src/ports/engine.js';
+import { explainEmbeddedExit } from '../embedded-exit.js';
 
 const EVIDENCE_LINES = 5;
 
@@ -117,6 +118,8 @@ const RULES: readonly Rule[] = [
 
 /** Why the broker ended, from what it printed, else from the way it ended. */
 export function explainRabbitmqExit(exit: EngineExit, context: EngineContext<RabbitmqSettings>): Failure {
+  const embedded = explainEmbeddedExit('rabbitmq', exit);
+  if (embedded) return embedded;
   const lines = [...exit.logTail, ...exit.output];
   const evidence = errorLines(exit);
   const found = byPattern(lines, context) ?? byEnd(exit);

@@ -204,6 +204,32 @@ describe('why it ended', () => {
     expect(failure.mend).toBeTruthy();
   });
 
+  it('is what an embedded engine says of itself', async () => {
+    await using run = await engine();
+    const record = (level: string, text: string, fields = {}): string =>
+      JSON.stringify({
+        time: '2026-01-01T00:00:00.000Z',
+        level,
+        unit: 'mongodb',
+        instance: 'mongodb',
+        pid: 1,
+        text,
+        fields,
+      });
+    const logTail = [record('info', 'starting'), record('error', 'the folder is locked', { mend: 'memt down' })];
+    expect(mongodbSpec.explainExit({ code: 1, signal: null, logTail, output: [] }, run.context)).toMatchObject({
+      kind: 'engine-exited',
+      what: 'the folder is locked',
+      mend: 'memt down',
+      evidence: ['the folder is locked'],
+    });
+    expect(
+      mongodbSpec.explainExit({ code: null, signal: 'SIGKILL', logTail: logTail.slice(0, 1), output: [] }, run.context),
+    ).toMatchObject({
+      what: 'the embedded engine ended by SIGKILL',
+    });
+  });
+
   it('names the holder of a port that is really taken', async () => {
     await using run = await engine();
     const server = createServer();

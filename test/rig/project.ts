@@ -106,6 +106,11 @@ export class TestProject implements AsyncDisposable {
     writeFileSync(file, content);
   }
 
+  /** Makes one of memt's own dependencies importable for the application. */
+  linkPackage(name: string): void {
+    symlinkSync(join(packageRoot, 'node_modules', name), join(this.root, 'node_modules', name));
+  }
+
   /** The text of a file below the project; empty when it is missing. */
   read(path: string): string {
     const file = join(this.root, path);

@@ -1,12 +1,18 @@
 import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { decode, encode, int32, type Document } from '../../../services/mongodb/bson.js';
+import { decode, encode, int32 } from '../../../services/mongodb/bson.js';
+import { createDocumentServer } from '../../../services/mongodb/embedded/server.js';
+import { layoutOf } from '../../../src/util/layout.js';
 import type { Behaviour } from '../behaviour.js';
-import { enlist, listen, type Fake, type FakeSetup } from './program.js';
+import { enlist, listen, relay, type FakeSetup } from './program.js';
 import type { Socket } from 'node:net';
 
 const VALUED = ['--dbpath', '--port', '--bind_ip', '--logpath'] as const;
 const FLAGS = ['--logappend', '--nounixsocket', '--ipv6'];
+
+const VERSION = '7.0.14';
+/** The last command of memt's look at a server. */
+const LAST_QUESTION = Buffer.from('getCmdLineOpts');
 
 type Options = Readonly<Record<(typeof VALUED)[number], string>>;
 type Log = (severity: 'I' | 'W' | 'E' | 'F', component: string, id: number, msg: string, attr?: object) => void;
@@ -25,7 +31,7 @@ export async function main(setup: FakeSetup): Promise<void> {
     architecture: '64-bit',
     host: 'fake',
   });
-  log('I', 'CONTROL', 23403, 'Build Info', { buildInfo: { version: behaviour.version ?? '7.0.14' } });
+  log('I', 'CONTROL', 23403, 'Build Info', { buildInfo: { version: behaviour.version ?? VERSION } });
   const quit = (code: number): never => {
     log('I', 'CONTROL', 23138, 'Shutting down', { exitCode: code });
     process.exit(code);
@@ -59,9 +65,11 @@ export async function main(setup: FakeSetup): Promise<void> {
   if (behaviour.bootMs !== undefined) await new Promise((resolve) => setTimeout(resolve, behaviour.bootMs));
   if (behaviour.hang === true) return;
   try {
-    await listen(fake, options['--bind_ip'], Number(options['--port']), setup.socket, (socket) =>
-      serve(socket, fake, options),
-    );
+    const inner = await startServer(options, behaviour.version ?? VERSION);
+    await listen(fake, options['--bind_ip'], Number(options['--port']), setup.socket, (socket) => {
+      if (behaviour.refuseWrites === true) serve(socket, behaviour);
+      else relay(socket, inner, fake, LAST_QUESTION);
+    });
   } catch {
     log('E', 'CONTROL', 20568, 'Error setting up listener', {
       error: { code: 9001, codeName: 'SocketException', errmsg: 'Address already in use' },
@@ -144,44 +152,33 @@ function isLocked(lock: string): boolean {
   }
 }
 
-/** Answers what a look needs: hello, ping, version, options. */
-function serve(socket: Socket, fake: Fake, options: Options): void {
+/** memt's own document server behind the fake's port. */
+async function startServer(options: Options, version: string): Promise<number> {
+  const root = options['--logpath'].replace(/\/\.memt\/logs\/[^/]+$/, '');
+  const server = await createDocumentServer({
+    dataDir: join(options['--dbpath'], 'embedded'),
+    owner: { project: 'fake', id: layoutOf(root).id },
+    version,
+  });
+  return server.port;
+}
+
+/** A member of a replica set that takes no writes. */
+function serve(socket: Socket, { version = VERSION }: Behaviour): void {
   let buffer: Buffer = Buffer.alloc(0);
   socket.on('data', (chunk: Buffer) => {
     buffer = Buffer.concat([buffer, chunk]);
     while (buffer.length >= 4 && buffer.length >= buffer.readInt32LE(0)) {
-      const size = buffer.readInt32LE(0);
-      const request = buffer.subarray(0, size);
-      buffer = buffer.subarray(size);
-      const command = decode(request, 21);
-      const body = Buffer.concat([Buffer.alloc(5), encode(answer(command, fake, options))]);
+      const request = buffer.subarray(0, buffer.readInt32LE(0));
+      buffer = buffer.subarray(request.length);
+      const answer =
+        'buildInfo' in decode(request, 21)
+          ? { version, ok: 1 }
+          : { helloOk: true, isWritablePrimary: false, secondary: true, maxWireVersion: 21, ok: 1 };
+      const body = Buffer.concat([Buffer.alloc(5), encode(answer)]);
       socket.write(
         Buffer.concat([int32(16 + body.length), int32(0), int32(request.readInt32LE(4)), int32(2013), body]),
       );
-      if ('ping' in command) fake.ready();
     }
   });
-}
-
-function answer(command: Document, { behaviour }: Fake, options: Options): Document {
-  const version = behaviour.version ?? '7.0.14';
-  if ('hello' in command || 'isMaster' in command) {
-    return {
-      helloOk: true,
-      isWritablePrimary: behaviour.refuseWrites !== true,
-      secondary: behaviour.refuseWrites === true,
-      maxWireVersion: 21,
-      minWireVersion: 0,
-      ok: 1,
-    };
-  }
-  if ('ping' in command) return { ok: 1 };
-  if ('buildInfo' in command) return { version, ok: 1 };
-  if ('getCmdLineOpts' in command) return { parsed: { systemLog: { path: options['--logpath'] } }, ok: 1 };
-  return {
-    ok: 0,
-    code: 59,
-    codeName: 'CommandNotFound',
-    errmsg: `no such command: '${Object.keys(command)[0] ?? ''}'`,
-  };
 }

@@ -102,14 +102,16 @@ export async function listen(
 
 /**
  * Serves a client by an engine that listens elsewhere in this process, so that the behaviours stay the fake's own.
- * `healthy` are bytes that only a server that works answers with.
+ * `mark` are bytes that pass, in either direction, when a look at the engine is about to succeed.
  */
-export function relay(client: Socket, port: number, fake: Fake, healthy: Buffer): void {
+export function relay(client: Socket, port: number, fake: Fake, mark: Buffer): void {
   const inner = connect(port, '127.0.0.1');
   inner.on('error', () => client.destroy());
-  inner.on('data', (chunk: Buffer) => {
-    if (chunk.includes(healthy)) fake.ready();
-  });
+  const watch = (chunk: Buffer): void => {
+    if (chunk.includes(mark)) fake.ready();
+  };
+  inner.on('data', watch);
+  client.on('data', watch);
   client.on('close', () => inner.destroy());
   client.pipe(inner).pipe(client);
 }
