@@ -1,4 +1,4 @@
-import { Raw, type Out, type OutDoc } from './bson/encode.js';
+import { Raw, type OutDoc } from './bson/encode.js';
 import { ServerError } from './bson/server-error.js';
 
 const FIRST_BATCH = 101;
@@ -91,10 +91,10 @@ function take(cursor: Cursor, most: number): Raw[] {
 }
 
 function answer(name: string, batch: readonly Raw[], id: bigint, namespace: string): OutDoc {
-  const cursor = new Map<string, Out>([
+  const cursor = new Map<string, unknown>([
     [name, batch],
     ['id', id],
     ['ns', namespace],
   ]);
-  return new Map<string, Out>([['cursor', cursor]]);
+  return new Map<string, unknown>([['cursor', cursor]]);
 }

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { FailureError } from '../../../src/model/failure.js';
-import type { Out, OutDoc } from './bson/encode.js';
+import type { OutDoc } from './bson/encode.js';
 import { notImplemented, ServerError } from './bson/server-error.js';
 import { toNumber } from './bson/number.js';
 import { docOf, int, isDoc, isNumeric, type Doc } from './bson/value.js';
@@ -47,7 +47,7 @@ export class Engine {
 
   ownerDoc(): Doc {
     const { owner } = this.options;
-    return owner ? docOf({ project: owner.project, id: owner.id }) : new Map();
+    return owner ? docOf({ project: owner.project, id: owner.id }) : new Map<string, never>();
   }
 
   serverInfo(): Doc {
@@ -75,7 +75,7 @@ export class Engine {
       const disk = writeConcernOf(request.body);
       const answer = await command.run({ ...request, checkTime: timerOf(request.body) }, this);
       if (command.writes === true) await this.store.durable(disk);
-      return new Map<string, Out>([...answer, ['ok', 1]]);
+      return new Map<string, unknown>([...answer, ['ok', 1]]);
     } catch (error) {
       return this.failed(error, request.name);
     }
@@ -178,7 +178,7 @@ function timerOf(body: Doc): () => void {
 }
 
 function errorAnswer(error: ServerError): OutDoc {
-  const answer = new Map<string, Out>([
+  const answer = new Map<string, unknown>([
     ['ok', 0],
     ['errmsg', error.message],
     ['code', int(error.code)],

@@ -13,10 +13,10 @@ const child = await bootChild('engine');
 const settings = child.launch.settings as MongodbSettings;
 let failure: Failure | null = null;
 let server: DocumentServer | null = null;
-let stopping = false;
+const state = { stopping: false };
 
 child.control.handle('status', (): ChildStatus => ({
-  state: failure ? 'failed' : stopping ? 'draining' : server ? 'healthy' : 'starting',
+  state: failure ? 'failed' : state.stopping ? 'draining' : server ? 'healthy' : 'starting',
   reason: failure?.what ?? null,
   failure,
   waiting: false,
@@ -41,7 +41,8 @@ try {
     dataDir: settings.dataDir,
     startMs: Math.round(performance.now() - started),
   });
-  if (stopping) await stop();
+  // A signal that came while it was starting.
+  if (state.stopping) await stop();
 } catch (error) {
   failure = failureOf(error);
   child.log.error(`mongodb (embedded) could not start: ${failure.what}`, { mend: failure.mend ?? null });
@@ -50,7 +51,7 @@ try {
 }
 
 async function stop(): Promise<void> {
-  stopping = true;
+  state.stopping = true;
   if (!server) return;
   try {
     await server.close();

@@ -14,7 +14,7 @@ export interface DocumentServerOptions {
   /** Default 0: a free port. */
   readonly port?: number;
   /** Whose server this is: answered by hello and buildInfo. */
-  readonly owner?: Owner;
+  readonly owner?: Owner | null;
   /** Version to answer as; default 7.0.0. */
   readonly version?: string;
   /** How often TTL indexes are swept; default 60,000. */

@@ -14,12 +14,19 @@ interface Accumulator {
 const ACCUMULATORS: Readonly<Record<string, () => Accumulator>> = {
   $sum: () => {
     let sum: Numeric = new Int32(0);
-    return { add: (value) => void (isNumeric(value) && (sum = combine('+', sum, value))), result: () => sum };
+    return {
+      add: (value) => {
+        if (isNumeric(value)) sum = combine('+', sum, value);
+      },
+      result: () => sum,
+    };
   },
   $avg: () => {
     const numbers: Value[] = [];
     return {
-      add: (value) => void (isNumeric(value) && numbers.push(value)),
+      add: (value) => {
+        if (isNumeric(value)) numbers.push(value);
+      },
       result: () => arithmeticOperators['$avg']?.apply([numbers]) ?? null,
     };
   },
@@ -42,12 +49,19 @@ const ACCUMULATORS: Readonly<Record<string, () => Accumulator>> = {
   },
   $push: () => {
     const all: Value[] = [];
-    return { add: (value) => void (value !== undefined && all.push(value)), result: () => all };
+    return {
+      add: (value) => {
+        if (value !== undefined) all.push(value);
+      },
+      result: () => all,
+    };
   },
   $addToSet: () => {
     const set = new Map<string, Value>();
     return {
-      add: (value) => void (value !== undefined && set.set(keyOf(value), value)),
+      add: (value) => {
+        if (value !== undefined) set.set(keyOf(value), value);
+      },
       result: () => [...set.values()],
     };
   },
@@ -64,7 +78,12 @@ const ACCUMULATORS: Readonly<Record<string, () => Accumulator>> = {
   },
   $count: () => {
     let count = 0;
-    return { add: () => void (count += 1), result: () => new Int32(count) };
+    return {
+      add: () => {
+        count += 1;
+      },
+      result: () => new Int32(count),
+    };
   },
 };
 const REFUSED = new Set([

@@ -155,7 +155,7 @@ export function withValue(doc: Doc, path: Path, value: Value | undefined): Doc {
   const copy = new Map(doc);
   if (below.length > 0) {
     const inner = copy.get(name);
-    copy.set(name, withValue(isDoc(inner) ? inner : new Map(), below, value));
+    copy.set(name, withValue(isDoc(inner) ? inner : new Map<string, Value>(), below, value));
   } else if (value === undefined) copy.delete(name);
   else copy.set(name, value);
   return copy;

@@ -25,7 +25,10 @@ export function compileDocStage(name: string, operand: Value, variables: Variabl
       const names = Array.isArray(operand) ? operand : [operand];
       if (names.length === 0 || names.some((field) => typeof field !== 'string'))
         throw new ServerError(31002, '$unset specification must be a string or an array of strings');
-      return compileProjection(new Map(names.map((field) => [String(field), false])), { stage: '$project', variables });
+      return compileProjection(new Map(names.map((field) => [typeof field === 'string' ? field : '', false])), {
+        stage: '$project',
+        variables,
+      });
     }
     case '$replaceWith':
       return replaceWith(operand, variables);

@@ -111,7 +111,8 @@ export function calculate(operator: DecimalOperator, a: Exact | Special, b: Exac
       const [left, right, exponent] = align(a, b);
       return { coefficient: left % right, exponent };
     }
-    default: {
+    case '+':
+    case '-': {
       const [left, right, exponent] = align(a, b);
       return { coefficient: operator === '+' ? left + right : left - right, exponent };
     }

@@ -1,15 +1,16 @@
-import { Binary, BSONRegExp, BSONSymbol, Code, Decimal128, Int32, MinKey, ObjectId, Timestamp } from 'bson';
+import { Binary, BSONRegExp, BSONSymbol, Code, Decimal128, Int32, MaxKey, MinKey, ObjectId, Timestamp } from 'bson';
 import { ServerError } from './server-error.js';
-import type { Doc, Value } from './value.js';
 
 /** A document that is already bytes. */
 export class Raw {
   constructor(readonly bytes: Buffer) {}
 }
 
-/** What an answer may hold: values and documents as bytes. */
-export type Out = Value | Raw | readonly Out[] | OutDoc;
-export interface OutDoc extends ReadonlyMap<string, Out> {}
+/**
+ * An answer: fields of values, raw documents, and lists and documents of these. Not typed through, because linters recurse
+ * without end when a document is given where such a recursive type is wanted.
+ */
+export type OutDoc = ReadonlyMap<string, unknown>;
 
 const FIRST_SCRATCH = 64 * 1024;
 const KEEP_SCRATCH = 4 * 1024 * 1024;
@@ -17,7 +18,7 @@ let scratch = Buffer.allocUnsafeSlow(FIRST_SCRATCH);
 let at = 0;
 
 /** The BSON bytes of `doc`, in a buffer of their own. */
-export function encode(doc: OutDoc | Doc, headroom = 0): Buffer {
+export function encode(doc: OutDoc, headroom = 0): Buffer {
   at = headroom;
   try {
     room(headroom);
@@ -35,7 +36,7 @@ function room(bytes: number): void {
   scratch = grown;
 }
 
-function writeDoc(doc: OutDoc | Doc): void {
+function writeDoc(doc: OutDoc): void {
   const start = at;
   room(5);
   at += 4;
@@ -43,7 +44,7 @@ function writeDoc(doc: OutDoc | Doc): void {
   finish(start);
 }
 
-function writeArray(values: readonly Out[]): void {
+function writeArray(values: readonly unknown[]): void {
   const start = at;
   room(5);
   at += 4;
@@ -95,31 +96,24 @@ function writeString(value: string): void {
   at += 1;
 }
 
-function writeElement(name: string, value: Out): void {
-  switch (typeof value) {
-    case 'number':
-      header(0x01, name, 8);
-      at = scratch.writeDoubleLE(value, at);
-      return;
-    case 'bigint':
-      header(0x12, name, 8);
-      at = scratch.writeBigInt64LE(value, at);
-      return;
-    case 'string':
-      header(0x02, name, 0);
-      writeString(value);
-      return;
-    case 'boolean':
-      header(0x08, name, 1);
-      scratch[at] = value ? 1 : 0;
-      at += 1;
-      return;
-    default:
-      writeObject(name, value);
-  }
+function writeElement(name: string, value: unknown): void {
+  if (typeof value === 'number') {
+    header(0x01, name, 8);
+    at = scratch.writeDoubleLE(value, at);
+  } else if (typeof value === 'bigint') {
+    header(0x12, name, 8);
+    at = scratch.writeBigInt64LE(value, at);
+  } else if (typeof value === 'string') {
+    header(0x02, name, 0);
+    writeString(value);
+  } else if (typeof value === 'boolean') {
+    header(0x08, name, 1);
+    scratch[at] = value ? 1 : 0;
+    at += 1;
+  } else writeObject(name, value);
 }
 
-function writeObject(name: string, value: Exclude<Out, number | bigint | string | boolean>): void {
+function writeObject(name: string, value: unknown): void {
   if (value === null) {
     header(0x0a, name, 0);
   } else if (value instanceof Int32) {
@@ -127,10 +121,10 @@ function writeObject(name: string, value: Exclude<Out, number | bigint | string 
     at = scratch.writeInt32LE(value.value, at);
   } else if (value instanceof Map) {
     header(0x03, name, 0);
-    writeDoc(value);
+    writeDoc(value as OutDoc);
   } else if (Array.isArray(value)) {
     header(0x04, name, 0);
-    writeArray(value as readonly Out[]);
+    writeArray(value);
   } else if (value instanceof Raw) {
     header(0x03, name, value.bytes.length);
     at += value.bytes.copy(scratch, at);
@@ -142,14 +136,11 @@ function writeObject(name: string, value: Exclude<Out, number | bigint | string 
     header(0x09, name, 8);
     at = scratch.writeBigInt64LE(BigInt(value.getTime()), at);
   } else {
-    writeRare(name, value as Binary);
+    writeRare(name, value);
   }
 }
 
-function writeRare(
-  name: string,
-  value: Binary | Decimal128 | BSONRegExp | Timestamp | Code | BSONSymbol | MinKey,
-): void {
+function writeRare(name: string, value: unknown): void {
   if (value instanceof Binary) {
     const bytes = value.buffer.subarray(0, value.position);
     const old = value.sub_type === 2;
@@ -177,8 +168,10 @@ function writeRare(
   } else if (value instanceof BSONSymbol) {
     header(0x0e, name, 0);
     writeString(value.value);
-  } else {
+  } else if (value instanceof MinKey || value instanceof MaxKey) {
     header(value instanceof MinKey ? 0xff : 0x7f, name, 0);
+  } else {
+    throw new Error(`the field '${name}' holds no BSON value`);
   }
 }
 
@@ -192,6 +185,6 @@ function writeCode(name: string, value: Code): void {
   const start = at;
   at += 4;
   writeString(value.code);
-  writeDoc(value.scope as unknown as Doc);
+  writeDoc(value.scope as unknown as OutDoc);
   scratch.writeInt32LE(at - start, start);
 }

@@ -23,19 +23,11 @@ export const RANK = {
 } as const;
 
 export function rank(value: Value | undefined): number {
-  switch (typeof value) {
-    case 'undefined':
-      return RANK.null;
-    case 'number':
-    case 'bigint':
-      return RANK.number;
-    case 'string':
-      return RANK.string;
-    case 'boolean':
-      return RANK.bool;
-    default:
-      return objectRank(value);
-  }
+  if (value === undefined) return RANK.null;
+  if (typeof value === 'string') return RANK.string;
+  if (typeof value === 'number' || typeof value === 'bigint') return RANK.number;
+  if (typeof value === 'boolean') return RANK.bool;
+  return objectRank(value);
 }
 
 function objectRank(value: Exclude<Value, number | bigint | string | boolean>): number {

@@ -66,18 +66,11 @@ export function isNumeric(value: unknown): value is Numeric {
 }
 
 export function typeName(value: Value): TypeName {
-  switch (typeof value) {
-    case 'number':
-      return 'double';
-    case 'bigint':
-      return 'long';
-    case 'string':
-      return 'string';
-    case 'boolean':
-      return 'bool';
-    default:
-      return objectTypeName(value);
-  }
+  if (typeof value === 'number') return 'double';
+  if (typeof value === 'bigint') return 'long';
+  if (typeof value === 'string') return 'string';
+  if (typeof value === 'boolean') return 'bool';
+  return objectTypeName(value);
 }
 
 function objectTypeName(value: Exclude<Value, number | bigint | string | boolean>): TypeName {

@@ -8,16 +8,7 @@ import { compileMatch } from '../query/match.js';
 import type { Engine } from '../engine.js';
 import type { Collection } from '../store/collection.js';
 import { describeIndex } from '../store/index-spec.js';
-import {
-  arrayArg,
-  checkCollation,
-  countArg,
-  docArg,
-  missing,
-  namespaceOf,
-  type Command,
-  type Request,
-} from './command.js';
+import { arrayArg, checkCollation, countArg, docArg, missing, namespaceOf, type Command } from './command.js';
 import { EMPTY, hintOf, letVariables, select } from './read.js';
 import { collectionStats } from './stats.js';
 

@@ -1,4 +1,4 @@
-import { encode, type Out } from '../bson/encode.js';
+import { encode } from '../bson/encode.js';
 import { notImplemented, ServerError } from '../bson/server-error.js';
 import { docOf, int, integer, isDoc, type Doc } from '../bson/value.js';
 import { equal, keyOf } from '../bson/order.js';
@@ -145,7 +145,7 @@ const collMod: Command = {
     const hidden = wanted.has('hidden') ? truthy(wanted.get('hidden')) : old.hidden;
     if (hidden && old.name === ID_INDEX) throw new ServerError(2, "can't hide _id index");
     engine.store.changeIndex(collection, { ...old, expireAfterSeconds: seconds, hidden });
-    const answer = new Map<string, Out>();
+    const answer = new Map<string, unknown>();
     if (wanted.has('expireAfterSeconds')) {
       if (old.expireAfterSeconds !== null) answer.set('expireAfterSeconds_old', integer(old.expireAfterSeconds));
       answer.set('expireAfterSeconds_new', integer(seconds ?? 0));

@@ -1,4 +1,5 @@
-import { encode, type Out } from '../bson/encode.js';
+import { show } from '../bson/show.js';
+import { encode } from '../bson/encode.js';
 import { ServerError } from '../bson/server-error.js';
 import { keyOf } from '../bson/order.js';
 import { docOf, int, integer, isDoc, type Doc, type Value } from '../bson/value.js';
@@ -218,11 +219,11 @@ const explain: Command = {
     if (typeof verbosity !== 'string' || !VERBOSITIES.includes(verbosity)) {
       throw new ServerError(
         2,
-        `Enumeration value '${String(verbosity)}' for field 'explain.verbosity' is not a valid value.`,
+        `Enumeration value ${show(verbosity)} for field 'explain.verbosity' is not a valid value.`,
       );
     }
     const [name = '', target] = inner.entries().next().value ?? [];
-    const namespace = `${request.database}.${String(target)}`;
+    const namespace = `${request.database}.${typeof target === 'string' ? target : ''}`;
     const collection = engine.store.get(namespace);
     const query = explainedQuery(name, inner);
     const sortSpec = inner.get('sort');
@@ -242,7 +243,7 @@ const explain: Command = {
       winningPlan: winner,
       rejectedPlans: [],
     });
-    const answer = new Map<string, Out>([
+    const answer = new Map<string, unknown>([
       ['explainVersion', '1'],
       ['queryPlanner', planner],
     ]);

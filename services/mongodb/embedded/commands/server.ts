@@ -1,3 +1,4 @@
+import { show } from '../bson/show.js';
 import { Binary } from 'bson';
 import { randomBytes } from 'node:crypto';
 import { arch, cpus, hostname, release, totalmem, type as osType } from 'node:os';
@@ -114,8 +115,7 @@ function getParameter(request: Request): Doc {
 function getLog(request: Request): Doc {
   const wanted = request.body.get('getLog');
   if (wanted === '*') return docOf({ names: ['global', 'startupWarnings'] });
-  if (wanted !== 'global' && wanted !== 'startupWarnings')
-    throw new ServerError(96, `No log named '${String(wanted)}'`);
+  if (wanted !== 'global' && wanted !== 'startupWarnings') throw new ServerError(96, `No log named ${show(wanted)}`);
   const line = JSON.stringify({
     t: { $date: new Date().toISOString() },
     s: 'W',

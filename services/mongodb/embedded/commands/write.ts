@@ -1,5 +1,5 @@
 import { decode } from '../bson/decode.js';
-import { encode, type Out, type OutDoc } from '../bson/encode.js';
+import { encode, type OutDoc } from '../bson/encode.js';
 import { ServerError } from '../bson/server-error.js';
 import { docOf, int, isDoc, type Doc, type Value } from '../bson/value.js';
 import { wholeNumber } from '../bson/number.js';
@@ -62,8 +62,8 @@ function eachStatement<T>(
   return errors;
 }
 
-function writeAnswer(n: number, errors: readonly Doc[], more: Readonly<Record<string, Out>> = {}): OutDoc {
-  const answer = new Map<string, Out>([['n', int(n)], ...Object.entries(more)]);
+function writeAnswer(n: number, errors: readonly Doc[], more: Readonly<Record<string, unknown>> = {}): OutDoc {
+  const answer = new Map<string, unknown>([['n', int(n)], ...Object.entries(more)]);
   if (errors.length > 0) answer.set('writeErrors', errors);
   return answer;
 }

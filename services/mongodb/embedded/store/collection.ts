@@ -1,3 +1,4 @@
+import { show } from '../bson/show.js';
 import { ServerError } from '../bson/server-error.js';
 import { keyOf } from '../bson/order.js';
 import { docOf, type Doc, type Value } from '../bson/value.js';
@@ -119,15 +120,5 @@ function* one<T>(item: T | undefined): Generator<T> {
 
 function isPlainId(id: Value): boolean {
   if (id === null || typeof id !== 'object') return id !== null;
-  return '_bsontype' in id && ['ObjectId', 'Int32', 'Binary', 'Decimal128', 'Timestamp'].includes(String(id._bsontype));
-}
-
-function show(value: Value): string {
-  if (typeof value === 'string') return JSON.stringify(value);
-  if (value instanceof Map) return `{ ${[...value].map(([name, field]) => `${name}: ${show(field)}`).join(', ')} }`;
-  if (Array.isArray(value)) return `[ ${value.map(show).join(', ')} ]`;
-  if (value instanceof Date) return `new Date(${value.getTime()})`;
-  if (value !== null && typeof value === 'object' && '_bsontype' in value && value._bsontype === 'ObjectId')
-    return `ObjectId('${String(value)}')`;
-  return String(value);
+  return '_bsontype' in id && ['ObjectId', 'Int32', 'Binary', 'Decimal128', 'Timestamp'].includes(id._bsontype);
 }

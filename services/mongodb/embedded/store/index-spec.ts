@@ -1,3 +1,4 @@
+import { show } from '../bson/show.js';
 import { notImplemented, ServerError } from '../bson/server-error.js';
 import { toNumber, wholeNumber } from '../bson/number.js';
 import { docOf, int, isDoc, isNumeric, typeName, type Doc, type Value } from '../bson/value.js';
@@ -63,7 +64,7 @@ export function parseIndexSpec(given: Value): IndexSpec {
   const fields = [...key].map(([name, way]) => ({ name, direction: directionOf(name, way) }));
   const name =
     given.get('name') ??
-    [...key].map(([field, way]) => `${field}_${isNumeric(way) ? toNumber(way) : String(way)}`).join('_');
+    [...key].map(([field, way]) => `${field}_${isNumeric(way) ? toNumber(way) : show(way)}`).join('_');
   if (typeof name !== 'string' || name === '') throw new ServerError(67, 'The index name must be a non-empty string');
   if (name === '*') throw new ServerError(67, "The index name '*' is not valid.");
   return {

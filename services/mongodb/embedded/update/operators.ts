@@ -1,3 +1,4 @@
+import { show } from '../bson/show.js';
 import { Int32, Timestamp } from 'bson';
 import { notImplemented, ServerError } from '../bson/server-error.js';
 import { arithmetic, integerOf, isWhole } from '../bson/number.js';
@@ -104,7 +105,7 @@ const pop: UpdateOperator = {
   creates: false,
   compile: (path, operand) => {
     const way = isNumeric(operand) ? arithmetic('*', operand, 1) : null;
-    if (way !== 1 && way !== -1) throw new ServerError(9, `$pop expects 1 or -1, found: ${String(operand)}`);
+    if (way !== 1 && way !== -1) throw new ServerError(9, `$pop expects 1 or -1, found: ${show(operand)}`);
     return (current) => {
       if (current === undefined) return undefined;
       if (!Array.isArray(current))

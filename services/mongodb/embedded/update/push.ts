@@ -30,7 +30,7 @@ function wholeModifier(modifiers: Doc, name: string): number | undefined {
 function sorter(by: Value): (array: readonly Value[]) => Value[] {
   if (isDoc(by)) {
     const order = compileSort(by);
-    return (array) => order.sorted(array, (item) => (isDoc(item) ? item : new Map()));
+    return (array) => order.sorted(array, (item) => (isDoc(item) ? item : new Map<string, Value>()));
   }
   const way = isNumeric(by) ? toNumber(by) : 0;
   if (way !== 1 && way !== -1) throw new ServerError(2, 'The $sort element value must be either 1 or -1');

@@ -70,13 +70,17 @@ export function serveConnection(socket: Socket, engine: Engine, onIdle: () => vo
           sequences: message.sequences,
           connection,
         });
-        if (!message.wantsReply || socket.destroyed) continue;
-        socket.write(replyBytes(message, answer));
-        if (socket.writableLength > WRITE_LIMIT) socket.destroy();
+        if (message.wantsReply) send(replyBytes(message, answer));
       }
     }
     running = false;
     onIdle();
+  }
+
+  function send(bytes: Buffer): void {
+    if (!socket.writable) return;
+    socket.write(bytes);
+    if (socket.writableLength > WRITE_LIMIT) socket.destroy();
   }
 
   function replyBytes(message: Message, answer: Parameters<typeof encodeReply>[1]): Buffer {

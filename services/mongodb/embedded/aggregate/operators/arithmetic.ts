@@ -140,12 +140,12 @@ function extreme(sign: 1 | -1): Operator {
 
 export const arithmeticOperators: Readonly<Record<string, Operator>> = {
   $add: operator(0, Infinity, add),
-  $subtract: strict(2, 2, subtract as (...args: Value[]) => Arg),
+  $subtract: strict(2, 2, subtract),
   $multiply: strict(0, Infinity, (...args) =>
     args.reduce<Numeric>((product, arg) => combine('*', product, numberArg('$multiply', arg, 14)), new Int32(1)),
   ),
-  $divide: strict(2, 2, divide as (...args: Value[]) => Arg),
-  $mod: strict(2, 2, modulo as (...args: Value[]) => Arg),
+  $divide: strict(2, 2, divide),
+  $mod: strict(2, 2, modulo),
   $abs: strict(1, 1, (value) => {
     const number = numberArg('$abs', value);
     return toNumber(number) < 0 ? combine('-', new Int32(0), number) : number;
@@ -167,7 +167,7 @@ export const arithmeticOperators: Readonly<Record<string, Operator>> = {
     2,
     (value, base) => Math.log(toNumber(numberArg('$log', value))) / Math.log(toNumber(numberArg('$log', base))),
   ),
-  $pow: strict(2, 2, power as (...args: Value[]) => Arg),
+  $pow: strict(2, 2, power),
   $sum: {
     arity: [0, Infinity],
     apply: (args) =>

@@ -1,3 +1,4 @@
+import { show } from '../../bson/show.js';
 import { Binary, Decimal128, Int32, ObjectId, Timestamp } from 'bson';
 import { ServerError } from '../../bson/server-error.js';
 import { decimalView, fitsLong, toNumber } from '../../bson/number.js';
@@ -97,7 +98,7 @@ function convert(value: Value, target: Target): Value {
 function targetOf(to: Arg): Target {
   const name = isNumeric(to) ? Object.entries(TYPE_CODES).find(([, code]) => code === toNumber(to))?.[0] : to;
   if (typeof name === 'string' && TARGETS.includes(name)) return name as Target;
-  throw new ServerError(2, `Unknown type name: ${String(name)}`);
+  throw new ServerError(2, `Unknown type name: ${show(name)}`);
 }
 
 const convertForm: Form = (operand, compile, name) => {

@@ -1,3 +1,4 @@
+import { show } from '../../bson/show.js';
 import { ServerError } from '../../bson/server-error.js';
 import { isDoc, type Value } from '../../bson/value.js';
 import { wholeNumber } from '../../bson/number.js';
@@ -12,7 +13,7 @@ function withVariable(variables: Variables, name: string, value: Value | undefin
 function nameArg(value: Value | undefined): string {
   if (value === undefined) return 'this';
   if (typeof value === 'string' && /^[a-z\u0080-\uffff]/.test(value)) return value;
-  throw new ServerError(16867, `'${String(value)}' starts with an invalid character for a user variable name`);
+  throw new ServerError(16867, `${show(value)} starts with an invalid character for a user variable name`);
 }
 
 const filter: Form = (operand, compile) => {

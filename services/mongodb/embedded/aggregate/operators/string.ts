@@ -32,13 +32,15 @@ function substringPoints(value: Arg, start: Arg, length: Arg): Value {
   const from = wholeArg('$substrCP', start, 34450);
   const size = wholeArg('$substrCP', length, 34452);
   if (from < 0 || size < 0) throw new ServerError(34455, '$substrCP: starting index and length must be non-negative');
-  return [...loose('$substrCP', value)].slice(from, from + size).join('');
+  return Array.from(loose('$substrCP', value))
+    .slice(from, from + size)
+    .join('');
 }
 
 function indexOf(value: Arg, search: Arg, start: Arg, end: Arg): Value {
   if (isNullish(value)) return null;
-  const points = [...textArg('$indexOfCP', value, 40093)];
-  const wanted = [...textArg('$indexOfCP', search, 40094)];
+  const points = Array.from(textArg('$indexOfCP', value, 40093));
+  const wanted = Array.from(textArg('$indexOfCP', search, 40094));
   const from = start === undefined ? 0 : wholeArg('$indexOfCP', start, 40096);
   const to = Math.min(points.length, end === undefined ? points.length : wholeArg('$indexOfCP', end, 40097));
   for (let at = from; at + wanted.length <= to; at += 1)
@@ -54,12 +56,14 @@ const trim: Form = (operand, compile, name) => {
     const value = input(doc, variables);
     const set = chars ? chars(doc, variables) : null;
     if (isNullish(value) || (chars && isNullish(set))) return null;
-    const drop = new Set([
-      ...(typeof set === 'string'
-        ? set
-        : '\0 \t\n\v\f\r\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a'),
-    ]);
-    const points = [...textArg(name, value, 50699)];
+    const drop = new Set(
+      Array.from(
+        typeof set === 'string'
+          ? set
+          : '\0 \t\n\v\f\r\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a',
+      ),
+    );
+    const points = Array.from(textArg(name, value, 50699));
     let from = 0;
     let to = points.length;
     if (name !== '$rtrim') while (from < to && drop.has(points[from] ?? '')) from += 1;
@@ -99,7 +103,7 @@ const regex: Form = (operand, compile, name) => {
     const matches: Doc[] = [];
     for (const match of subject.matchAll(new RegExp(compiled.source, `${compiled.flags}g`))) {
       const captures = match.slice(1).map((capture: string | undefined) => capture ?? null);
-      matches.push(docOf({ match: match[0], idx: int([...subject.slice(0, match.index)].length), captures }));
+      matches.push(docOf({ match: match[0], idx: int(Array.from(subject.slice(0, match.index)).length), captures }));
       if (name === '$regexFind') break;
     }
     return name === '$regexFind' ? (matches[0] ?? null) : matches;
@@ -117,7 +121,7 @@ export const stringOperators: Readonly<Record<string, Operator>> = {
   $substrBytes: operator(3, 3, substringBytes),
   $substrCP: operator(3, 3, substringPoints),
   $strLenBytes: operator(1, 1, (value) => int(Buffer.byteLength(textArg('$strLenBytes', value)))),
-  $strLenCP: operator(1, 1, (value) => int([...textArg('$strLenCP', value, 34471)].length)),
+  $strLenCP: operator(1, 1, (value) => int(Array.from(textArg('$strLenCP', value, 34471)).length)),
   $split: strict(2, 2, (value, separator) => {
     const by = textArg('$split', separator, 40086);
     if (by === '') throw new ServerError(40087, '$split requires a non-empty separator');
