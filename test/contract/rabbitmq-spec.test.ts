@@ -217,14 +217,9 @@ describe.skipIf(!REAL)('the real broker', () => {
       // Only this machine: another address of it stays free.
       expect(holderOf(port, '127.0.0.2')).toBeNull();
     }
-    const before = run.log();
     for (let count = 0; count < 50; count += 1) expect((await run.look()).kind).toBe('healthy');
-    const news = run
-      .log()
-      .slice(before.length)
-      .split('\n')
-      .filter((line) => /AMQP|connection/i.test(line));
-    expect(news).toEqual([]);
+    expect(run.log()).toContain('started TCP listener');
+    expect(run.log()).not.toMatch(/AMQP connection|accepting|closing/);
     expect(await run.stop()).toBe('exited');
     expect((await run.look()).kind).toBe('refused');
     await endHelpers(run);
