@@ -18,23 +18,49 @@ function pm2Project() {
   const from = (/** @type {string} */ name) => JSON.stringify(join(packageRoot, name));
   const script = (/** @type {string} */ name, /** @type {readonly string[]} */ imports) => {
     const lines = imports.map((one) => `await import(${from(one)});`);
-    writeFileSync(join(root, `${name}.mjs`), `${lines.join('\n')}\nprocess.send?.('ready');\nsetInterval(() => undefined, 1e6);\n`);
+    writeFileSync(
+      join(root, `${name}.mjs`),
+      `${lines.join('\n')}\nprocess.send?.('ready');\nsetInterval(() => undefined, 1e6);\n`,
+    );
     return name;
   };
   const scripts = [
     script('mongodb', ['node_modules/bson/lib/bson.node.mjs']),
     script('rabbitmq', []),
-    ...['worker0', 'worker1'].map((name) => script(name, ['node_modules/amqplib/channel_api.js', 'node_modules/mongodb/lib/index.js'])),
+    ...['worker0', 'worker1'].map((name) =>
+      script(name, ['node_modules/amqplib/channel_api.js', 'node_modules/mongodb/lib/index.js']),
+    ),
     script('keeper', []),
     script('primary', []),
-    ...[0, 1, 2, 3, 4].map((n) => script(`web${n}`, ['node_modules/mongodb/lib/index.js', 'node_modules/amqplib/channel_api.js'])),
+    ...[0, 1, 2, 3, 4].map((n) =>
+      script(`web${n}`, ['node_modules/mongodb/lib/index.js', 'node_modules/amqplib/channel_api.js']),
+    ),
   ];
-  const apps = scripts.map((name) => ({ name, script: join(root, `${name}.mjs`), exec_mode: 'fork', wait_ready: true, listen_timeout: 20_000 }));
+  const apps = scripts.map((name) => ({
+    name,
+    script: join(root, `${name}.mjs`),
+    exec_mode: 'fork',
+    wait_ready: true,
+    listen_timeout: 20_000,
+  }));
   writeFileSync(join(root, 'ecosystem.config.cjs'), `module.exports = ${JSON.stringify({ apps })};\n`);
-  const env = { ...process.env, PM2_HOME: home, PM2_DISABLE_VERSION_CHECK: '1', PM2_NO_INTERACTION: 'true', PM2_DISCRETE_MODE: 'true' };
+  const env = {
+    ...process.env,
+    PM2_HOME: home,
+    PM2_DISABLE_VERSION_CHECK: '1',
+    PM2_NO_INTERACTION: 'true',
+    PM2_DISCRETE_MODE: 'true',
+  };
   writeFileSync(join(home, 'touch'), String(Date.now()));
   const pm2 = (/** @type {string[]} */ ...args) => run(process.execPath, [pm2Bin, ...args], { cwd: root, env });
-  return { pm2, start: () => pm2('start', join(root, 'ecosystem.config.cjs')), remove: async () => { await pm2('kill'); rmSync(root, { recursive: true, force: true }); } };
+  return {
+    pm2,
+    start: () => pm2('start', join(root, 'ecosystem.config.cjs')),
+    remove: async () => {
+      await pm2('kill');
+      rmSync(root, { recursive: true, force: true });
+    },
+  };
 }
 
 async function coldEmbedded() {
@@ -54,7 +80,16 @@ async function coldEmbedded() {
     downs.push(down.ms);
     theirs.push(start.ms);
   }
-  kept.push(compare({ name: 'up, both engines embedded, cold', ours, theirs, oursName: 'memt up', theirsName: 'pm2 start, 11 processes, cold daemon', goal: { ratio: 2 } }));
+  kept.push(
+    compare({
+      name: 'up, both engines embedded, cold',
+      ours,
+      theirs,
+      oursName: 'memt up',
+      theirsName: 'pm2 start, 11 processes, cold daemon',
+      goal: { ratio: 2 },
+    }),
+  );
   kept.push(absolute({ name: 'down, idle, embedded engines', values: downs, goal: 1200, unit: 'ms' }));
   await pm2.remove();
   await project.remove();
@@ -77,8 +112,26 @@ async function whenAllRuns() {
     lists.push(list.ms);
     statuses.push(status.ms);
   }
-  kept.push(compare({ name: 'up when all runs', ours: ups, theirs: lists, oursName: 'memt up', theirsName: 'pm2 jlist', goal: { ratio: 2 } }));
-  kept.push(compare({ name: 'status', ours: statuses, theirs: lists, oursName: 'memt status', theirsName: 'pm2 jlist', goal: { ratio: 0.75 } }));
+  kept.push(
+    compare({
+      name: 'up when all runs',
+      ours: ups,
+      theirs: lists,
+      oursName: 'memt up',
+      theirsName: 'pm2 jlist',
+      goal: { ratio: 2 },
+    }),
+  );
+  kept.push(
+    compare({
+      name: 'status',
+      ours: statuses,
+      theirs: lists,
+      oursName: 'memt status',
+      theirsName: 'pm2 jlist',
+      goal: { ratio: 0.75 },
+    }),
+  );
   await idle(project.root);
   await pm2.remove();
   await project.remove();
@@ -86,10 +139,11 @@ async function whenAllRuns() {
 
 /** Memory (PSS) and CPU of the idle stack over a minute. @param {string} root */
 async function idle(root) {
-  const ticks = () => stackPids(root).reduce((sum, pid) => {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-    return sum + Number(fields[11]) + Number(fields[12]);
-  }, 0);
+  const ticks = () =>
+    stackPids(root).reduce((sum, pid) => {
+      const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+      return sum + Number(fields[11]) + Number(fields[12]);
+    }, 0);
   await sleep(5000);
   const before = ticks();
   await sleep(60_000);
@@ -98,7 +152,9 @@ async function idle(root) {
     const found = /^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'));
     return sum + Number(found?.[1] ?? 0) / 1024;
   }, 0);
-  kept.push(absolute({ name: 'idle memory of the whole stack, embedded engines', values: [pss], goal: 500, unit: 'MB PSS' }));
+  kept.push(
+    absolute({ name: 'idle memory of the whole stack, embedded engines', values: [pss], goal: 500, unit: 'MB PSS' }),
+  );
   kept.push(absolute({ name: 'idle CPU over 60 s', values: [percent], goal: 1, unit: '% of one core', digits: 2 }));
 }
 
@@ -124,8 +180,26 @@ async function realRabbitmq() {
     boots.push(alone.bootMs);
     stops.push(alone.stopMs);
   }
-  kept.push(compare({ name: 'up with the real RabbitMQ, warm data', ours: ups, theirs: boots, oursName: 'memt up', theirsName: 'RabbitMQ: spawn to first AMQP channel', goal: { above: 1000 } }));
-  kept.push(compare({ name: 'down with the real RabbitMQ', ours: downs, theirs: stops, oursName: 'memt down', theirsName: 'RabbitMQ: SIGTERM to exit, same plugins', goal: { above: 1000 } }));
+  kept.push(
+    compare({
+      name: 'up with the real RabbitMQ, warm data',
+      ours: ups,
+      theirs: boots,
+      oursName: 'memt up',
+      theirsName: 'RabbitMQ: spawn to first AMQP channel',
+      goal: { above: 1000 },
+    }),
+  );
+  kept.push(
+    compare({
+      name: 'down with the real RabbitMQ',
+      ours: downs,
+      theirs: stops,
+      oursName: 'memt down',
+      theirsName: 'RabbitMQ: SIGTERM to exit, same plugins',
+      goal: { above: 1000 },
+    }),
+  );
   boot.remove();
   await project.remove();
 }

@@ -4,7 +4,13 @@ var wanted = [20, 19];
 var have = process.versions.node.split('.').map(Number);
 if (have[0] < wanted[0] || (have[0] === wanted[0] && have[1] < wanted[1])) {
   console.error(
-    'memt needs Node ' + wanted.join('.') + ' or newer; this is ' + process.version + ' (' + process.execPath + ').\n' +
+    'memt needs Node ' +
+      wanted.join('.') +
+      ' or newer; this is ' +
+      process.version +
+      ' (' +
+      process.execPath +
+      ').\n' +
       'Mend: install a newer Node (https://nodejs.org), or switch with your version manager, and run the command again.',
   );
   process.exit(78);

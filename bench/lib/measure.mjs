@@ -45,14 +45,18 @@ export function spread(values, digits = 0) {
  * @returns {boolean}
  */
 export function compare({ name, ours, theirs, oursName, theirsName, goal }) {
-  const pairs = ours.map((value, index) => ('ratio' in goal ? value / (theirs[index] ?? NaN) : value - (theirs[index] ?? NaN)));
+  const pairs = ours.map((value, index) =>
+    'ratio' in goal ? value / (theirs[index] ?? NaN) : value - (theirs[index] ?? NaN),
+  );
   const limit = 'ratio' in goal ? goal.ratio : goal.above;
   const kept = median(pairs) <= limit;
   const unit = 'ratio' in goal ? 'ratio' : 'ms above';
   console.log(`${name}   (ms, min/median/max of ${ours.length} interleaved pairs)`);
   console.log(`  ${oursName.padEnd(44)} ${spread(ours)}`);
   console.log(`  ${theirsName.padEnd(44)} ${spread(theirs)}`);
-  console.log(`  ${unit.padEnd(44)} ${spread(pairs, 'ratio' in goal ? 2 : 0)}   goal at most ${limit}: ${kept ? 'kept' : 'MISSED'}\n`);
+  console.log(
+    `  ${unit.padEnd(44)} ${spread(pairs, 'ratio' in goal ? 2 : 0)}   goal at most ${limit}: ${kept ? 'kept' : 'MISSED'}\n`,
+  );
   return kept;
 }
 

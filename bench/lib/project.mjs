@@ -1,5 +1,15 @@
 // @ts-check
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -59,7 +69,8 @@ export const { apps, memt } = defineStack({
     /** Fails loudly: a bench of a stack that did not come up measures nothing. @param {...string} args */
     async must(...args) {
       const result = await memt(...args);
-      if (result.code !== 0) throw new Error(`memt ${args.join(' ')} exited ${result.code}: ${result.stdout}${result.stderr}`);
+      if (result.code !== 0)
+        throw new Error(`memt ${args.join(' ')} exited ${result.code}: ${result.stdout}${result.stderr}`);
       return result;
     },
     async remove() {

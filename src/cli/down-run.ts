@@ -21,16 +21,25 @@ export async function down(options: DownVerbOptions): Promise<number> {
 export async function takeDown(layout: Layout, options: DownVerbOptions): Promise<number> {
   const started = performance.now();
   const renderer = await chooseRenderer(options, []);
-  const interrupts = watchInterrupts((signal) => renderer.handle({ type: 'note', text: `${signal}: the stop goes on; once more = kill what is left` }));
+  const interrupts = watchInterrupts((signal) =>
+    renderer.handle({ type: 'note', text: `${signal}: the stop goes on; once more = kill what is left` }),
+  );
   let failure: Failure | null = null;
-  const held = await takeLock(layout, 'down', interrupts, { cancelHolder: true, say: (text) => renderer.handle({ type: 'note', text }) });
+  const held = await takeLock(layout, 'down', interrupts, {
+    cancelHolder: true,
+    say: (text) => renderer.handle({ type: 'note', text }),
+  });
   try {
-    const outcome = await runDown(wire(layout, (event) => renderer.handle(event)), interrupts.hurry);
+    const outcome = await runDown(
+      wire(layout, (event) => renderer.handle(event)),
+      interrupts.hurry,
+    );
     failure = outcome.failure;
     if (failure === null && options.purge) rmSync(layout.stateDir, { recursive: true, force: true });
     if (failure !== null) renderer.handle({ type: 'failed', failure, rolledBack: [] });
     else if (!outcome.ran) renderer.handle({ type: 'note', text: 'Nothing is running.' });
-    else renderer.handle({ type: 'done', verb: 'down', state: 'down', durationMs: performance.now() - started, urls: [] });
+    else
+      renderer.handle({ type: 'done', verb: 'down', state: 'down', durationMs: performance.now() - started, urls: [] });
     if (failure === null && options.purge) renderer.handle({ type: 'note', text: `Deleted ${layout.stateDir}` });
   } finally {
     await held.lock.release(failure);
@@ -43,7 +52,11 @@ export async function takeDown(layout: Layout, options: DownVerbOptions): Promis
 async function confirmPurge(layout: Layout, options: DownVerbOptions): Promise<boolean> {
   if (options.yes) return true;
   if (!process.stdin.isTTY) {
-    throw new FailureError({ kind: 'usage', what: `--purge deletes ${layout.stateDir} with all data, and there is no terminal to ask on`, mend: 'memt down --purge --yes' });
+    throw new FailureError({
+      kind: 'usage',
+      what: `--purge deletes ${layout.stateDir} with all data, and there is no terminal to ask on`,
+      mend: 'memt down --purge --yes',
+    });
   }
   const prompt = createInterface({ input: process.stdin, output: process.stderr });
   try {

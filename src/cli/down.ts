@@ -10,7 +10,9 @@ export function addDown(program: Command): void {
   program
     .command('down')
     .summary('stop in order, lose nothing')
-    .description('Stops web (drained), workers (finish or return their tasks), rabbitmq, mongod (clean shutdown). Data stays.')
+    .description(
+      'Stops web (drained), workers (finish or return their tasks), rabbitmq, mongod (clean shutdown). Data stays.',
+    )
     .option('--purge', 'delete the data and logs of this project afterwards; asks first')
     .option('--yes', 'answer yes to that question')
     .option('--json', 'events as one JSON object a line')

@@ -14,7 +14,7 @@ const LOOK_EVERY_MS = 1000;
  */
 export async function stayAttached(layout: Layout, options: GlobalOptions): Promise<number> {
   const stop = new AbortController();
-  let asked = false;
+  let asked = false as boolean;
   const onSignal = (): void => {
     asked = true;
     stop.abort();

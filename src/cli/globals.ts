@@ -28,7 +28,11 @@ export function startDirectory(options: GlobalOptions): string {
   try {
     return realpathSync(directory);
   } catch (error) {
-    throw new FailureError({ kind: 'usage', what: `-C ${directory}: ${asError(error).message}`, mend: 'Name an existing folder of the project' });
+    throw new FailureError({
+      kind: 'usage',
+      what: `-C ${directory}: ${asError(error).message}`,
+      mend: 'Name an existing folder of the project',
+    });
   }
 }
 

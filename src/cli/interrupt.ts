@@ -21,7 +21,9 @@ export function watchInterrupts(onFirst: (signal: string) => void): Interrupts {
       second.abort();
       return;
     }
-    first.abort(new FailureError({ kind: signal === 'SIGINT' ? 'interrupted' : 'terminated', what: `stopped by ${signal}` }));
+    first.abort(
+      new FailureError({ kind: signal === 'SIGINT' ? 'interrupted' : 'terminated', what: `stopped by ${signal}` }),
+    );
     onFirst(signal);
   };
   for (const signal of SIGNALS) process.on(signal, onSignal);

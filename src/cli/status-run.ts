@@ -28,7 +28,9 @@ export async function status(options: StatusOptions): Promise<number> {
 }
 
 function print(now: StatusReport, options: StatusOptions, stream: NodeJS.WriteStream): void {
-  const text = options.json ? JSON.stringify(now) + '\n' : statusText(now, paint(wantsColor(stream, process.env, options.color)));
+  const text = options.json
+    ? JSON.stringify(now) + '\n'
+    : statusText(now, paint(wantsColor(stream, process.env, options.color)));
   stream.write(text);
 }
 
@@ -103,7 +105,11 @@ async function nothing(project: Project, options: StatusOptions): Promise<Status
     environment: settings?.environment ?? 'local',
     state: 'down',
     supervisor: { keeper: 'dead', pm2: 'dead' },
-    workers: { cpus: settings?.cpus.cpus ?? 0, source: settings?.cpus.source ?? 'unknown', wanted: settings?.web?.workers ?? 0 },
+    workers: {
+      cpus: settings?.cpus.cpus ?? 0,
+      source: settings?.cpus.source ?? 'unknown',
+      wanted: settings?.web?.workers ?? 0,
+    },
     units: names.map((name): UnitStatus => ({
       name,
       state: 'stopped',

@@ -9,7 +9,9 @@ export function addStatus(program: Command): void {
   program
     .command('status')
     .summary('every unit and instance with its real health')
-    .description('Every unit and instance with its real health. Exit code 0 healthy, 1 starting or degraded, 3 not running.')
+    .description(
+      'Every unit and instance with its real health. Exit code 0 healthy, 1 starting or degraded, 3 not running.',
+    )
     .option('--env <name>', 'environment to show when nothing has been started')
     .option('--json', 'the report as one JSON object')
     .option('--watch', 'look again every second until Ctrl-C')

@@ -63,22 +63,45 @@ function checkUnits(wanted: readonly string[], known: readonly string[]): void {
   });
 }
 
-async function planFor(settings: Settings, layout: Layout, units: readonly string[], renderer: (layout: Layout) => ReturnType<typeof wire>): Promise<UpPlan> {
+async function planFor(
+  settings: Settings,
+  layout: Layout,
+  units: readonly string[],
+  renderer: (layout: Layout) => ReturnType<typeof wire>,
+): Promise<UpPlan> {
   const world = await observe(settings, layout, renderer(layout).registry);
   return planUp(settings, world, units, settingsDigests(settings));
 }
 
-async function dryRun(settings: Settings, layout: Layout, units: readonly string[], options: UpVerbOptions): Promise<number> {
+async function dryRun(
+  settings: Settings,
+  layout: Layout,
+  units: readonly string[],
+  options: UpVerbOptions,
+): Promise<number> {
   const plan = await planFor(settings, layout, units, (own) => wire(own, () => undefined));
   const failed = plan.steps.find((step) => step.failure !== null)?.failure ?? null;
-  process.stdout.write(options.json ? JSON.stringify(planJson(settings, plan)) + '\n' : planLines(settings, plan).map((line) => `${line}\n`).join(''));
+  process.stdout.write(
+    options.json
+      ? JSON.stringify(planJson(settings, plan)) + '\n'
+      : planLines(settings, plan)
+          .map((line) => `${line}\n`)
+          .join(''),
+  );
   return failed === null ? EXIT.ok : FAILURE_EXIT[failed.kind];
 }
 
-async function bringUp(settings: Settings, layout: Layout, units: readonly string[], options: UpVerbOptions): Promise<number> {
+async function bringUp(
+  settings: Settings,
+  layout: Layout,
+  units: readonly string[],
+  options: UpVerbOptions,
+): Promise<number> {
   const started = performance.now();
   const renderer = await chooseRenderer(options, startOrder(stackGraph(settings)));
-  const interrupts = watchInterrupts((signal) => renderer.handle({ type: 'note', text: `${signal}: rolling back; once more = at once` }));
+  const interrupts = watchInterrupts((signal) =>
+    renderer.handle({ type: 'note', text: `${signal}: rolling back; once more = at once` }),
+  );
   renderer.handle({ type: 'header', text: headline(settings) });
   for (const text of settings.warnings ?? []) renderer.handle({ type: 'warning', text });
   let failure: Failure | null;
@@ -127,7 +150,14 @@ async function underLock(
     });
     failure = outcome.failure;
     if (failure !== null) renderer.handle({ type: 'failed', failure, rolledBack: outcome.rolledBack });
-    else renderer.handle({ type: 'done', verb: 'up', state: 'Healthy', durationMs: performance.now() - started, urls: outcome.urls });
+    else
+      renderer.handle({
+        type: 'done',
+        verb: 'up',
+        state: 'Healthy',
+        durationMs: performance.now() - started,
+        urls: outcome.urls,
+      });
     return failure;
   } finally {
     await held.lock.release(failure);

@@ -1,7 +1,8 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, unlinkSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { Json } from '../model/record.js';
+import { codeOf } from '../util/errors.js';
 
 export type ControlHandler = (args: { readonly [key: string]: Json }) => unknown;
 
@@ -42,7 +43,7 @@ export async function serveControl(socketPath: string): Promise<ControlServer> {
     });
   });
   mkdirSync(dirname(socketPath), { recursive: true, mode: 0o700 });
-  rmSync(socketPath, { force: true });
+  removeStale(socketPath);
   await listen(server, socketPath);
   server.unref();
   return {
@@ -53,6 +54,18 @@ export async function serveControl(socketPath: string): Promise<ControlServer> {
         for (const socket of sockets) socket.destroy();
       }),
   };
+}
+
+/**
+ * Not rmSync: it stats, and after the stat of a socket Node's realpathSync (20.20) takes the next path with a cached folder for a
+ * socket and leaves its symbolic links in: imports in linked node_modules (pnpm, workspaces) then fail.
+ */
+function removeStale(socketPath: string): void {
+  try {
+    unlinkSync(socketPath);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+  }
 }
 
 function listen(server: Server, path: string): Promise<void> {

@@ -6,7 +6,12 @@ import type { EngineMode } from './unit.js';
  * `at` is unix ms and is added by the emitter.
  */
 export type RunEvent =
-  | { readonly type: 'plan'; readonly verb: 'up' | 'down'; readonly environment: string; readonly lines: readonly string[] }
+  | {
+      readonly type: 'plan';
+      readonly verb: 'up' | 'down';
+      readonly environment: string;
+      readonly lines: readonly string[];
+    }
   | { readonly type: 'header'; readonly text: string }
   | { readonly type: 'step-start'; readonly unit: string; readonly text: string }
   /** What is being waited for right now. */

@@ -2,11 +2,11 @@ import { EXIT, type ExitCode } from './exit.js';
 
 /** Every expected trouble has a kind; a bug throws instead. */
 export const FAILURE_EXIT = {
-  'usage': EXIT.usage,
+  usage: EXIT.usage,
   'config-missing': EXIT.config,
   'config-invalid': EXIT.config,
   'config-unreadable': EXIT.config,
-  'installation': EXIT.config,
+  installation: EXIT.config,
   'entry-missing': EXIT.config,
   'project-unwritable': EXIT.config,
   'entry-throws': EXIT.unavailable,
@@ -20,13 +20,13 @@ export const FAILURE_EXIT = {
   'data-dir': EXIT.unavailable,
   'unit-exited': EXIT.unavailable,
   'unit-timeout': EXIT.unavailable,
-  'pm2': EXIT.unavailable,
+  pm2: EXIT.unavailable,
   'disk-full': EXIT.unavailable,
   'stop-failed': EXIT.unavailable,
   'lock-busy': EXIT.lock,
-  'interrupted': EXIT.interrupted,
-  'terminated': EXIT.terminated,
-  'cancelled': EXIT.unavailable,
+  interrupted: EXIT.interrupted,
+  terminated: EXIT.terminated,
+  cancelled: EXIT.unavailable,
 } as const satisfies Record<string, ExitCode>;
 export type FailureKind = keyof typeof FAILURE_EXIT;
 

@@ -12,10 +12,23 @@ export function planEngine(unit: 'mongodb' | 'rabbitmq', settings: Settings, wor
   const engine = settings[unit];
   const view = world[unit];
   if (!engine || !view) throw new Error(`no settings or view of ${unit}`);
-  const base = { unit, kind: unit, address: `${engine.host}:${engine.port}`, dependsOn: [], instances: [unit], failure: null, program: view.binary?.path ?? null };
+  const base = {
+    unit,
+    kind: unit,
+    address: `${engine.host}:${engine.port}`,
+    dependsOn: [],
+    instances: [unit],
+    failure: null,
+    program: view.binary?.path ?? null,
+  };
   const version = view.probe.kind === 'healthy' ? view.probe.version : null;
   const fail = (failure: Omit<Failure, 'unit'>): Step => ({
-    ...base, action: 'fail', engine: null, version, reason: failure.what, failure: { ...failure, unit },
+    ...base,
+    action: 'fail',
+    engine: null,
+    version,
+    reason: failure.what,
+    failure: { ...failure, unit },
   });
   if (engine.uri !== null) {
     return { ...base, action: 'use', engine: 'external', version, reason: 'a URI is configured' };
@@ -39,7 +52,11 @@ export function planEngine(unit: 'mongodb' | 'rabbitmq', settings: Settings, wor
     });
   }
   const start = (mode: EngineMode, reason: string): Step => ({
-    ...base, action: 'start', engine: mode, version: mode === 'spawned' ? (view.binary?.version ?? null) : null, reason,
+    ...base,
+    action: 'start',
+    engine: mode,
+    version: mode === 'spawned' ? (view.binary?.version ?? null) : null,
+    reason,
   });
   if (engine.engine === 'embedded') return start('embedded', 'configured: engine embedded');
   if (view.binary) return start('spawned', `found ${view.binary.path}`);
@@ -60,7 +77,8 @@ function foundOnPort(
 ): Step {
   const holder = view.holder ?? 'a process that cannot be seen';
   const mend = `Stop it, or set another port: memt up --${unit}-port ${engine.port + 1}`;
-  const taken = (what: string, cause?: string): Step => fail({ kind: 'port-taken', what, ...(cause ? { cause } : {}), mend });
+  const taken = (what: string, cause?: string): Step =>
+    fail({ kind: 'port-taken', what, ...(cause ? { cause } : {}), mend });
   const address = base.address ?? '';
   if (view.probe.kind === 'refused') return taken(`${address} is held by ${holder}`);
   if (view.probe.owner !== null) {
@@ -69,7 +87,10 @@ function foundOnPort(
   if (view.probe.kind === 'healthy') {
     if (engine.adopt) {
       return {
-        ...base, action: 'use', engine: 'adopted', version: view.probe.version,
+        ...base,
+        action: 'use',
+        engine: 'adopted',
+        version: view.probe.version,
         reason: `a healthy ${view.probe.product} ${view.probe.version} already answers there; used, never stopped`,
       };
     }

@@ -3,7 +3,15 @@ import type { Settings } from '../model/settings.js';
 import { planUp } from './up.js';
 import type { EngineView, World } from './world.js';
 
-const engine = { uri: null, host: '127.0.0.1', dataDir: '/p/.memt/data/x', dataDirConfigured: false, binary: null, engine: 'auto', adopt: true } as const;
+const engine = {
+  uri: null,
+  host: '127.0.0.1',
+  dataDir: '/p/.memt/data/x',
+  dataDirConfigured: false,
+  binary: null,
+  engine: 'auto',
+  adopt: true,
+} as const;
 const settings: Settings = {
   project: 'shop',
   root: '/p',
@@ -14,18 +22,46 @@ const settings: Settings = {
   timeouts: { engineMs: 60_000, instanceMs: 30_000 },
   mongodb: { ...engine, port: 27017, database: 'shop' },
   rabbitmq: { ...engine, port: 5672, vhost: '/', user: 'guest', password: 'guest', managementPort: 15672 },
-  workers: [{ name: 'worker', tasks: '/p/tasks.js', exportName: null, processes: 2, concurrency: 10, gracefulTimeoutMs: 30_000 }],
-  web: { app: '/p/server.js', exportName: null, host: '127.0.0.1', port: 5000, workers: 5, workersReason: '2*2+1 = 5', timeoutMs: 30_000, gracefulTimeoutMs: 30_000, backlog: 2048 },
+  workers: [
+    {
+      name: 'worker',
+      tasks: '/p/tasks.js',
+      exportName: null,
+      processes: 2,
+      concurrency: 10,
+      gracefulTimeoutMs: 30_000,
+    },
+  ],
+  web: {
+    app: '/p/server.js',
+    exportName: null,
+    host: '127.0.0.1',
+    port: 5000,
+    workers: 5,
+    workersReason: '2*2+1 = 5',
+    timeoutMs: 30_000,
+    gracefulTimeoutMs: 30_000,
+    backlog: 2048,
+  },
   env: {},
   origins: {},
 };
 const digests = { mongodb: 'm', rabbitmq: 'r', worker: 'w', web: 's' };
-const free: EngineView = { own: null, probe: { kind: 'refused' }, holder: null, binary: null, binaryFailure: null, dataFailure: null, otherPortsTaken: [] };
+const free: EngineView = {
+  own: null,
+  probe: { kind: 'refused' },
+  holder: null,
+  binary: null,
+  binaryFailure: null,
+  dataFailure: null,
+  otherPortsTaken: [],
+};
 const empty: World = { id: 'abc', mongodb: free, rabbitmq: free, forks: {} };
 
 const stepOf = (world: Partial<World>, unit: string, changes: Partial<Settings> = {}) =>
   planUp({ ...settings, ...changes }, { ...empty, ...world }, [], digests).steps.find((step) => step.unit === unit);
-const mongodb = (view: Partial<EngineView>, changes: Partial<Settings> = {}) => stepOf({ mongodb: { ...free, ...view } }, 'mongodb', changes);
+const mongodb = (view: Partial<EngineView>, changes: Partial<Settings> = {}) =>
+  stepOf({ mongodb: { ...free, ...view } }, 'mongodb', changes);
 
 describe('planUp on a machine with nothing but Node', () => {
   it('lists the units in start order and embeds both engines', () => {
@@ -38,7 +74,11 @@ describe('planUp on a machine with nothing but Node', () => {
     ]);
   });
   it('brings only what the named unit needs', () => {
-    expect(planUp(settings, empty, ['web'], digests).steps.map((step) => step.unit)).toEqual(['mongodb', 'rabbitmq', 'web']);
+    expect(planUp(settings, empty, ['web'], digests).steps.map((step) => step.unit)).toEqual([
+      'mongodb',
+      'rabbitmq',
+      'web',
+    ]);
   });
 });
 
@@ -51,18 +91,28 @@ describe('which engine runs', () => {
   });
   it('our own running one is kept', () => {
     const own = { pid: 7, engine: 'embedded', settingsDigest: 'm' } as const;
-    expect(mongodb({ own, probe: healthy, holder })).toMatchObject({ action: 'keep', engine: 'embedded', version: '7.0.0' });
+    expect(mongodb({ own, probe: healthy, holder })).toMatchObject({
+      action: 'keep',
+      engine: 'embedded',
+      version: '7.0.0',
+    });
   });
   it('our own with other settings is restarted', () => {
     const own = { pid: 7, engine: 'embedded', settingsDigest: 'old' } as const;
-    expect(mongodb({ own, probe: healthy, holder })).toMatchObject({ action: 'restart', reason: 'its settings have changed' });
+    expect(mongodb({ own, probe: healthy, holder })).toMatchObject({
+      action: 'restart',
+      reason: 'its settings have changed',
+    });
   });
   it('a healthy stranger is adopted', () => {
     expect(mongodb({ probe: healthy, holder })).toMatchObject({ action: 'use', engine: 'adopted' });
   });
   it('a healthy stranger is a taken port when adopt is false', () => {
     const closed = { mongodb: { ...engine, port: 27017, database: 'shop', adopt: false } };
-    expect(mongodb({ probe: healthy, holder }, closed)?.failure).toMatchObject({ kind: 'port-taken', what: `127.0.0.1:27017 is held by ${holder}` });
+    expect(mongodb({ probe: healthy, holder }, closed)?.failure).toMatchObject({
+      kind: 'port-taken',
+      what: `127.0.0.1:27017 is held by ${holder}`,
+    });
   });
   it("another memt project's engine is a taken port", () => {
     expect(mongodb({ probe: { ...healthy, owner: 'other' }, holder })?.failure).toMatchObject({
@@ -76,7 +126,10 @@ describe('which engine runs', () => {
     expect(mongodb({ probe: silent, holder })?.failure?.cause).toContain('says nothing');
   });
   it('the real program wins over the embedded engine', () => {
-    expect(mongodb({ binary: { path: '/usr/bin/mongod', version: '7.0.1' } })).toMatchObject({ engine: 'spawned', reason: 'found /usr/bin/mongod' });
+    expect(mongodb({ binary: { path: '/usr/bin/mongod', version: '7.0.1' } })).toMatchObject({
+      engine: 'spawned',
+      reason: 'found /usr/bin/mongod',
+    });
   });
   it('an environment without embedded engines refuses with both ways out', () => {
     const failure = mongodb({}, { allowEmbedded: false, environment: 'production' })?.failure;
@@ -88,7 +141,10 @@ describe('which engine runs', () => {
     expect(mongodb({ dataFailure })?.failure).toEqual({ ...dataFailure, unit: 'mongodb' });
   });
   it('a taken management page is named', () => {
-    const step = stepOf({ rabbitmq: { ...free, otherPortsTaken: [{ port: 15672, holder: 'nginx (pid 3)' }] } }, 'rabbitmq');
+    const step = stepOf(
+      { rabbitmq: { ...free, otherPortsTaken: [{ port: 15672, holder: 'nginx (pid 3)' }] } },
+      'rabbitmq',
+    );
     expect(step?.failure?.what).toBe('127.0.0.1:15672 (its management page) is held by nginx (pid 3)');
   });
 });
@@ -96,19 +152,28 @@ describe('which engine runs', () => {
 describe('forked units', () => {
   const alive = (instance: string, settingsDigest: string) => ({ instance, pid: 9, healthy: true, settingsDigest });
   it('are kept when they run with the same settings', () => {
-    expect(stepOf({ forks: { web: { alive: [alive('web', 's')], portTakenBy: null } } }, 'web')).toMatchObject({ action: 'keep', reason: 'already running' });
+    expect(stepOf({ forks: { web: { alive: [alive('web', 's')], portTakenBy: null } } }, 'web')).toMatchObject({
+      action: 'keep',
+      reason: 'already running',
+    });
   });
   it('are restarted when their settings have changed', () => {
-    expect(stepOf({ forks: { web: { alive: [alive('web', 'old')], portTakenBy: null } } }, 'web')?.action).toBe('restart');
+    expect(stepOf({ forks: { web: { alive: [alive('web', 'old')], portTakenBy: null } } }, 'web')?.action).toBe(
+      'restart',
+    );
   });
   it('only the missing process is started', () => {
-    expect(stepOf({ forks: { worker: { alive: [alive('worker.0', 'w')], portTakenBy: null } } }, 'worker')).toMatchObject({
+    expect(
+      stepOf({ forks: { worker: { alive: [alive('worker.0', 'w')], portTakenBy: null } } }, 'worker'),
+    ).toMatchObject({
       action: 'start',
       reason: 'worker.1 not running; 2 processes',
     });
   });
   it('a taken web port names its holder and the way out', () => {
-    expect(stepOf({ forks: { web: { alive: [], portTakenBy: 'node (pid 4711, user ana, server.js)' } } }, 'web')?.failure).toMatchObject({
+    expect(
+      stepOf({ forks: { web: { alive: [], portTakenBy: 'node (pid 4711, user ana, server.js)' } } }, 'web')?.failure,
+    ).toMatchObject({
       kind: 'port-taken',
       what: '127.0.0.1:5000 is held by node (pid 4711, user ana, server.js)',
       mend: 'Stop it, or: memt up --port 5001',

@@ -6,7 +6,9 @@ import type { World } from './world.js';
 
 /** The units of the settings and how they depend on each other: the only place where the order of the stack is written down. */
 export function stackGraph(settings: Settings): Node[] {
-  const engines = [settings.mongodb ? 'mongodb' : null, settings.rabbitmq ? 'rabbitmq' : null].filter((name) => name !== null);
+  const engines = [settings.mongodb ? 'mongodb' : null, settings.rabbitmq ? 'rabbitmq' : null].filter(
+    (name) => name !== null,
+  );
   const workers = settings.workers.map((worker) => worker.name);
   return [
     ...engines.map((name) => ({ name, dependsOn: [] })),
@@ -20,7 +22,12 @@ export function stackGraph(settings: Settings): Node[] {
  * @param wanted unit names; what they depend on is added; empty = all
  * @param digests of the settings that each unit would be started with
  */
-export function planUp(settings: Settings, world: World, wanted: readonly string[], digests: Readonly<Record<string, string>>): UpPlan {
+export function planUp(
+  settings: Settings,
+  world: World,
+  wanted: readonly string[],
+  digests: Readonly<Record<string, string>>,
+): UpPlan {
   const graph = stackGraph(settings);
   const byName = new Map(graph.map((node) => [node.name, node]));
   const steps = closure(graph, wanted).map((name): Step => {
@@ -75,7 +82,12 @@ function planFork(name: string, settings: Settings, world: World, digest: string
     };
   }
   const partly = missing.length < instances.length ? `${missing.join(', ')} not running` : 'not running';
-  return { ...base, action: 'start', reason: `${partly}; ${web ? web.workersReason : count(instances.length, 'process', 'processes')}`, failure: null };
+  return {
+    ...base,
+    action: 'start',
+    reason: `${partly}; ${web ? web.workersReason : count(instances.length, 'process', 'processes')}`,
+    failure: null,
+  };
 }
 
 function count(n: number, one: string, many: string): string {

@@ -21,12 +21,21 @@ export interface EngineView {
 export type EngineProbeView =
   | { readonly kind: 'healthy'; readonly product: string; readonly version: string; readonly owner: string | null }
   | { readonly kind: 'refused' }
-  | { readonly kind: 'not-ready' | 'silent' | 'denied' | 'foreign'; readonly reason: string; readonly owner: string | null };
+  | {
+      readonly kind: 'not-ready' | 'silent' | 'denied' | 'foreign';
+      readonly reason: string;
+      readonly owner: string | null;
+    };
 
 /** What was seen of a unit that PM2 forks. */
 export interface ForkView {
   /** Living processes of it, by instance name. */
-  readonly alive: readonly { readonly instance: string; readonly pid: number; readonly healthy: boolean; readonly settingsDigest: string }[];
+  readonly alive: readonly {
+    readonly instance: string;
+    readonly pid: number;
+    readonly healthy: boolean;
+    readonly settingsDigest: string;
+  }[];
   readonly portTakenBy: string | null;
 }
 

@@ -88,7 +88,10 @@ export interface EngineSpec<S extends EngineSettings> {
   launch(context: EngineContext<S>, binary: Binary): Promise<EngineLaunch>;
   endpoint(settings: S): Endpoint;
   /** One look over raw sockets; loads no driver. Never throws. */
-  probe(endpoint: Endpoint, options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<ProbeResult>;
+  probe(
+    endpoint: Endpoint,
+    options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+  ): Promise<ProbeResult>;
   /** The URI that the application gets. */
   uri(settings: S, endpoint: Endpoint): string;
   /** Names of programs that the engine leaves behind and that end after it (epmd). */

@@ -3,7 +3,10 @@ import { setTimeout as sleepFor } from 'node:timers/promises';
 /** Thrown when a wait has reached its deadline; `what` names the wait. */
 export class DeadlineError extends Error {
   override readonly name = 'DeadlineError';
-  constructor(readonly what: string, readonly ms: number) {
+  constructor(
+    readonly what: string,
+    readonly ms: number,
+  ) {
     super(`${what}: no answer within ${ms} ms`);
   }
 }

@@ -7,5 +7,8 @@ export function usePrivateUmask(): void {
 
 /** The umask that the user's shell gave us. */
 export function userUmask(): number {
-  return before ?? process.umask();
+  if (before !== undefined) return before;
+  const now = process.umask(0o077);
+  process.umask(now);
+  return now;
 }

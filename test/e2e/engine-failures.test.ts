@@ -7,7 +7,7 @@ import { normalise } from '../rig/normalise.js';
 import { TestProject, type ProjectPorts } from '../rig/project.js';
 
 type Program = 'mongod' | 'rabbitmq-server';
-const only = { 'mongod': 'mongodb', 'rabbitmq-server': 'rabbitmq' } as const;
+const only = { mongod: 'mongodb', 'rabbitmq-server': 'rabbitmq' } as const;
 
 function stackOf(program: Program, extra: Readonly<Record<string, unknown>> = {}) {
   return (ports: ProjectPorts): unknown =>
@@ -43,11 +43,15 @@ describe('mongod that cannot start', () => {
   });
 
   it('hangs before it listens', async () => {
-    expect(await failed('mongod', { hang: true }, ['--timeout', '1500ms'])).toMatch(/mongodb failed: MongoDB was not healthy after [12] s: nothing listens/);
+    expect(await failed('mongod', { hang: true }, ['--timeout', '1500ms'])).toMatch(
+      /mongodb failed: MongoDB was not healthy after [12] s: nothing listens/,
+    );
   });
 
   it.each(['no-accept', 'no-answer'] as const)('listens and says nothing (%s)', async (listen) => {
-    expect(await failed('mongod', { listen }, ['--timeout', '1500ms'])).toMatch(/mongodb failed: MongoDB was not healthy after \d s: .*did not answer/);
+    expect(await failed('mongod', { listen }, ['--timeout', '1500ms'])).toMatch(
+      /mongodb failed: MongoDB was not healthy after \d s: .*did not answer/,
+    );
   });
 
   it('answers something else', async () => {
@@ -55,7 +59,9 @@ describe('mongod that cannot start', () => {
   });
 
   it('is not writable', async () => {
-    expect(await failed('mongod', { refuseWrites: true }, ['--timeout', '1500ms'])).toMatch(/mongodb failed: MongoDB was not healthy .*(primary|write)/);
+    expect(await failed('mongod', { refuseWrites: true }, ['--timeout', '1500ms'])).toMatch(
+      /mongodb failed: MongoDB was not healthy .*(primary|write)/,
+    );
   });
 });
 
@@ -68,11 +74,15 @@ describe('rabbitmq-server that cannot start', () => {
   });
 
   it('hangs before it listens', async () => {
-    expect(await failed('rabbitmq-server', { hang: true }, ['--timeout', '1500ms'])).toMatch(/rabbitmq failed: RabbitMQ was not healthy after [12] s/);
+    expect(await failed('rabbitmq-server', { hang: true }, ['--timeout', '1500ms'])).toMatch(
+      /rabbitmq failed: RabbitMQ was not healthy after [12] s/,
+    );
   });
 
   it('has an alarm', async () => {
-    expect(await failed('rabbitmq-server', { refuseWrites: true }, ['--timeout', '1500ms'])).toMatch(/rabbitmq failed: RabbitMQ was not healthy .*accepts no messages: low on disk/);
+    expect(await failed('rabbitmq-server', { refuseWrites: true }, ['--timeout', '1500ms'])).toMatch(
+      /rabbitmq failed: RabbitMQ was not healthy .*accepts no messages: low on disk/,
+    );
   });
 });
 
@@ -83,7 +93,9 @@ describe('engines that serve', () => {
     expect(up.stderr).toBe('');
     expect(up.code).toBe(0);
     const mongod = await project.fakes?.run('mongod');
-    expect(mongod?.invocation.args).toEqual(expect.arrayContaining(['--bind_ip', '127.0.0.1', '--port', String(project.ports.mongodb)]));
+    expect(mongod?.invocation.args).toEqual(
+      expect.arrayContaining(['--bind_ip', '127.0.0.1', '--port', String(project.ports.mongodb)]),
+    );
     const down = await project.memt(['down']);
     expect(down.stderr).toBe('');
     expect(mongod?.events).toContainEqual({ event: 'signal', signal: 'SIGTERM' });
@@ -114,14 +126,21 @@ describe('engines that serve', () => {
 
 describe('a data directory that cannot be used', () => {
   it('configured and missing: the command that makes it', async () => {
-    await using project = await TestProject.create({ engines: 'fake', stack: stackOf('mongod', { dbpath: './nowhere/db' }) });
+    await using project = await TestProject.create({
+      engines: 'fake',
+      stack: stackOf('mongod', { dbpath: './nowhere/db' }),
+    });
     const run = await project.memt(['up']);
     expect(run.code).toBe(69);
     expect(normalise(run.stderr, project)).toMatch(/mongodb failed: .*<root>\/nowhere\/db.*mkdir -p/s);
   });
 
   it('is a file', async () => {
-    await using project = await TestProject.create({ engines: 'fake', stack: stackOf('mongod', { dbpath: './db' }), files: { db: 'no folder' } });
+    await using project = await TestProject.create({
+      engines: 'fake',
+      stack: stackOf('mongod', { dbpath: './db' }),
+      files: { db: 'no folder' },
+    });
     const run = await project.memt(['up']);
     expect(run.code).toBe(69);
     expect(normalise(run.stderr, project)).toMatch(/mongodb failed: .*<root>\/db/);
@@ -131,19 +150,31 @@ describe('a data directory that cannot be used', () => {
 describe('a taken engine port', () => {
   const listen = (port: number, answer: string): Promise<Server> =>
     new Promise((resolve) => {
-      const server = createServer((socket) => socket.on('error', () => socket.destroy()).resume().end(answer));
+      const server = createServer((socket) =>
+        socket
+          .on('error', () => socket.destroy())
+          .resume()
+          .end(answer),
+      );
       server.listen(port, '127.0.0.1', () => resolve(server));
     });
 
-  it.each(['mongod', 'rabbitmq-server'] as const)('%s: the holder, what it is not, and the way out', async (program) => {
-    await using project = await TestProject.create({ engines: 'fake', stack: stackOf(program) });
-    const unit = only[program];
-    const server = await listen(project.ports[unit], 'SSH-2.0-OpenSSH_9.2\r\n');
-    const run = await project.memt(['up']);
-    await new Promise((resolve) => server.close(resolve));
-    expect(run.code).toBe(69);
-    expect(normalise(run.stderr, project)).toMatch(new RegExp(`^${unit} failed: 127\\.0\\.0\\.1:<${unit}> is held by .*pid N.*It is not a usable .*memt up --${unit}-port`));
-  });
+  it.each(['mongod', 'rabbitmq-server'] as const)(
+    '%s: the holder, what it is not, and the way out',
+    async (program) => {
+      await using project = await TestProject.create({ engines: 'fake', stack: stackOf(program) });
+      const unit = only[program];
+      const server = await listen(project.ports[unit], 'SSH-2.0-OpenSSH_9.2\r\n');
+      const run = await project.memt(['up']);
+      await new Promise((resolve) => server.close(resolve));
+      expect(run.code).toBe(69);
+      expect(normalise(run.stderr, project)).toMatch(
+        new RegExp(
+          `^${unit} failed: 127\\.0\\.0\\.1:<${unit}> is held by .*pid N.*It is not a usable .*memt up --${unit}-port`,
+        ),
+      );
+    },
+  );
 
   it("by another memt project's engine", async () => {
     await using first = await TestProject.create({ stack: stackOf('mongod') });
@@ -163,6 +194,7 @@ describe('no real engine', () => {
     expect(run.code).toBe(69);
     expect(normalise(run.stderr, project)).toMatchInlineSnapshot(`
       "mongodb failed: no mongod found, and environment production does not use the embedded engine. Install MongoDB or set mongodb.uri to one that runs; to accept the embedded engine: memt up --allow-embedded.
+          also: rabbitmq: no rabbitmq-server found, and environment production does not use the embedded engine
       "
     `);
     const allowed = await project.memt(['up', '--env', 'production', '--allow-embedded']);
@@ -175,7 +207,19 @@ describe('a journal whose pids belong to others now', () => {
   it('is forgotten, and nobody else is touched', async () => {
     await using project = await TestProject.create({ stack: stackOf('mongod') });
     mkdirSync(join(project.root, '.memt/run/journal'), { recursive: true, mode: 0o700 });
-    const stale = { schema: 1, unit: 'mongodb', instance: 'mongodb', role: 'engine', pid: process.pid, startTime: 1, bootId: 'another', at: 1, command: 'mongod', ports: [], engine: 'spawned' };
+    const stale = {
+      schema: 1,
+      unit: 'mongodb',
+      instance: 'mongodb',
+      role: 'engine',
+      pid: process.pid,
+      startTime: 1,
+      bootId: 'another',
+      at: 1,
+      command: 'mongod',
+      ports: [],
+      engine: 'spawned',
+    };
     project.write('.memt/run/journal/mongodb.json', JSON.stringify(stale));
     const run = await project.memt(['up']);
     expect(run.stdout).toContain('repaired after an unclean end: 1 dead forgotten');

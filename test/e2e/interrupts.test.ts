@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { TestProject, type ProjectPorts } from '../rig/project.js';
 
 const webOnly = (ports: ProjectPorts): unknown => ({ web: { app: './app.js', port: ports.web, workers: 2 } });
-const SLOW = "await new Promise((resolve) => setTimeout(resolve, 20_000));\nexport default (req, res) => res.end('x');\n";
+const SLOW =
+  "await new Promise((resolve) => setTimeout(resolve, 20_000));\nexport default (req, res) => res.end('x');\n";
 
 describe('interrupting up', () => {
   it.each([
@@ -21,7 +22,8 @@ describe('interrupting up', () => {
   });
 
   it('a second Ctrl-C does not wait', async () => {
-    const stubborn = "process.on('SIGTERM', () => 0);\nawait new Promise((resolve) => setTimeout(resolve, 20_000));\nexport default () => 0;\n";
+    const stubborn =
+      "process.on('SIGTERM', () => 0);\nawait new Promise((resolve) => setTimeout(resolve, 20_000));\nexport default () => 0;\n";
     await using project = await TestProject.create({ stack: webOnly, files: { 'app.js': stubborn } });
     const up = project.start(['up']);
     await up.waitForOutput(/memt up /);
@@ -51,13 +53,18 @@ describe('many at once', () => {
     await using project = await TestProject.create({ stack: webOnly });
     const runs = await Promise.all(Array.from({ length: 10 }, () => project.memt(['up'])));
     expect(runs.map((run) => run.code)).toEqual(Array.from({ length: 10 }, () => 0));
-    const report = JSON.parse((await project.memt(['status', '--json'])).stdout) as { units: { instances: { restarts: number }[] }[] };
+    const report = JSON.parse((await project.memt(['status', '--json'])).stdout) as {
+      units: { instances: { restarts: number }[] }[];
+    };
     expect(report.units[0]?.instances).toHaveLength(2);
     expect((await project.memt(['down'])).code).toBe(0);
   });
 
   it('two up that fail report the same failure', async () => {
-    await using project = await TestProject.create({ stack: webOnly, files: { 'app.js': "throw new Error('broken');\n" } });
+    await using project = await TestProject.create({
+      stack: webOnly,
+      files: { 'app.js': "throw new Error('broken');\n" },
+    });
     const runs = await Promise.all([project.memt(['up']), project.memt(['up'])]);
     expect(runs.map((run) => run.code)).toEqual([69, 69]);
     for (const run of runs) expect(run.stderr).toContain('Error: broken');

@@ -17,7 +17,10 @@ describe('the wrong Node', () => {
       `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${version}' } });\n` +
         `Object.defineProperty(process, 'version', { value: 'v${version}' });\n`,
     );
-    const run = spawnSync(process.execPath, ['-r', pretend, join(packageRoot, 'bin/memt.js'), 'up'], { cwd: project.root, encoding: 'utf8' });
+    const run = spawnSync(process.execPath, ['-r', pretend, join(packageRoot, 'bin/memt.js'), 'up'], {
+      cwd: project.root,
+      encoding: 'utf8',
+    });
     expect(run.status).toBe(78);
     expect(run.stderr).toMatch(new RegExp(`^memt needs Node 20\\.19 or newer; this is v${version}`));
     expect(run.stderr).toContain('Mend: ');
@@ -101,36 +104,47 @@ describe('the real RabbitMQ of this machine', () => {
     if (!installed) console.warn('SKIPPED: 2 tests of the real RabbitMQ, it is not installed here');
   });
 
-  it.skipIf(!installed)('runs under the whole stack and leaves no error line, no epmd, nothing', async () => {
-    await using project = await TestProject.create({ engines: 'installed' });
-    const up = await project.memt(['up'], { deadlineMs: 120_000 });
-    expect(up.stderr).toBe('');
-    expect(up.code).toBe(0);
-    expect(up.stdout).toMatch(/ok rabbitmq +3\.\d+\.\d+ .*rabbitmq\/bin, pid \d+/);
-    expect(up.stdout).toContain(`RabbitMQ http://localhost:${project.ports.management} (guest/guest)`);
-    const down = await project.memt(['down'], { deadlineMs: 60_000 });
-    expect(down.stdout).toContain('its management plugin takes 5 s to stop');
-    expect(down.code).toBe(0);
-    expect((await project.memt(['logs', '--level', 'error'])).stdout).toBe('');
-  }, 200_000);
+  it.skipIf(!installed)(
+    'runs under the whole stack and leaves no error line, no epmd, nothing',
+    async () => {
+      await using project = await TestProject.create({ engines: 'installed' });
+      const up = await project.memt(['up'], { deadlineMs: 120_000 });
+      expect(up.stderr).toBe('');
+      expect(up.code).toBe(0);
+      expect(up.stdout).toMatch(/ok rabbitmq +3\.\d+\.\d+ .*rabbitmq\/bin, pid \d+/);
+      expect(up.stdout).toContain(`RabbitMQ http://localhost:${project.ports.management} (guest/guest)`);
+      const down = await project.memt(['down'], { deadlineMs: 60_000 });
+      expect(down.stdout).toContain('its management plugin takes 5 s to stop');
+      expect(down.code).toBe(0);
+      expect((await project.memt(['logs', '--level', 'error'])).stdout).toBe('');
+    },
+    200_000,
+  );
 
-  it.skipIf(!installed)('comes back after kill -9', async () => {
-    await using project = await TestProject.create({
-      engines: 'installed',
-      stack: (ports) => ({ rabbitmq: { port: ports.rabbitmq, managementPort: false } }),
-    });
-    expect((await project.memt(['up'], { deadlineMs: 120_000 })).code).toBe(0);
-    const pidOf = async (): Promise<number | undefined> => {
-      const report = JSON.parse((await project.memt(['status', '--json'])).stdout) as { state: string; units: { instances: { pid: number }[] }[] };
-      return report.state === 'healthy' ? report.units[0]?.instances[0]?.pid : undefined;
-    };
-    const before = await pidOf();
-    process.kill(before ?? 0, 'SIGKILL');
-    const end = Date.now() + 60_000;
-    let after: number | undefined;
-    while ((after === undefined || after === before) && Date.now() < end) after = await pidOf();
-    expect(after).toBeGreaterThan(0);
-    expect(after).not.toBe(before);
-    expect((await project.memt(['down'])).code).toBe(0);
-  }, 200_000);
+  it.skipIf(!installed)(
+    'comes back after kill -9',
+    async () => {
+      await using project = await TestProject.create({
+        engines: 'installed',
+        stack: (ports) => ({ rabbitmq: { port: ports.rabbitmq, managementPort: false } }),
+      });
+      expect((await project.memt(['up'], { deadlineMs: 120_000 })).code).toBe(0);
+      const pidOf = async (): Promise<number | undefined> => {
+        const report = JSON.parse((await project.memt(['status', '--json'])).stdout) as {
+          state: string;
+          units: { instances: { pid: number }[] }[];
+        };
+        return report.state === 'healthy' ? report.units[0]?.instances[0]?.pid : undefined;
+      };
+      const before = await pidOf();
+      process.kill(before ?? 0, 'SIGKILL');
+      const end = Date.now() + 60_000;
+      let after: number | undefined;
+      while ((after === undefined || after === before) && Date.now() < end) after = await pidOf();
+      expect(after).toBeGreaterThan(0);
+      expect(after).not.toBe(before);
+      expect((await project.memt(['down'])).code).toBe(0);
+    },
+    200_000,
+  );
 });

@@ -51,11 +51,16 @@ describe('the environment', () => {
   const SHOW = 'export default (req, res) => res.end(JSON.stringify(process.env));\n';
 
   it('is the shell that ran up plus .env, and nothing of PM2', async () => {
-    await using project = await TestProject.create({ stack: webOnly, files: { 'app.js': SHOW, '.env': 'FROM_FILE="yes it is"\nDATABASE_URL=from-file\n' } });
+    await using project = await TestProject.create({
+      stack: webOnly,
+      files: { 'app.js': SHOW, '.env': 'FROM_FILE="yes it is"\nDATABASE_URL=from-file\n' },
+    });
     expect((await project.memt(['up'], { env: { DATABASE_URL: 'from-shell', SECRET_KEY: 'hush' } })).code).toBe(0);
     const seen = (await (await fetch(`http://127.0.0.1:${project.ports.web}/`)).json()) as Record<string, string>;
     expect(seen).toMatchObject({ FROM_FILE: 'yes it is', DATABASE_URL: 'from-shell', SECRET_KEY: 'hush' });
-    expect(Object.keys(seen).filter((name) => /^(pm_|pm2|PM2|exec_mode|kill_timeout|unique_id|axm)/.test(name))).toEqual([]);
+    expect(
+      Object.keys(seen).filter((name) => /^(pm_|pm2|PM2|exec_mode|kill_timeout|unique_id|axm)/.test(name)),
+    ).toEqual([]);
     expect(project.read('.memt/run/pm2/pm2.log')).not.toContain('hush');
     expect((await project.memt(['down'])).code).toBe(0);
   });
@@ -73,11 +78,16 @@ describe('the environment', () => {
 describe('bad configs', () => {
   it('five problems come at once, exit 78', async () => {
     await using project = await TestProject.create({
-      stack: () => ({ web: { app: './app.js', prot: 1, port: 70_000, workers: 'many' }, wroker: {}, worker: { tasks: './no.js' } }),
+      stack: () => ({
+        web: { app: './app.js', prot: 1, port: 70_000, workers: 'many' },
+        wroker: {},
+        worker: { tasks: './no.js' },
+      }),
     });
     const run = await project.memt(['up']);
     expect(run.code).toBe(78);
-    for (const word of ['web.prot', 'did you mean', 'web.port', 'web.workers', 'wroker', 'worker.tasks']) expect(run.stderr).toContain(word);
+    for (const word of ['web.prot', 'did you mean', 'web.port', 'web.workers', 'wroker', 'worker.tasks'])
+      expect(run.stderr).toContain(word);
   });
 
   it('none at all: where it looked and how to begin', async () => {

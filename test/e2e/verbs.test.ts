@@ -6,17 +6,21 @@ import { TestProject } from '../rig/project.js';
 describe('the four verbs on a machine with nothing but Node', () => {
   let project: TestProject;
   beforeAll(async () => {
-    project = await TestProject.create({ stack: (ports) => ({
-      web: { app: './app.js', port: ports.web, workers: 3 },
-      worker: { tasks: './tasks.js', processes: 2 },
-      mongodb: { port: ports.mongodb },
-      rabbitmq: { port: ports.rabbitmq, managementPort: ports.management },
-    }) });
+    project = await TestProject.create({
+      stack: (ports) => ({
+        web: { app: './app.js', port: ports.web, workers: 3 },
+        worker: { tasks: './tasks.js', processes: 2 },
+        mongodb: { port: ports.mongodb },
+        rabbitmq: { port: ports.rabbitmq, managementPort: ports.management },
+      }),
+    });
   });
   afterAll(() => project[Symbol.asyncDispose]());
 
-  const report = async (): Promise<StatusReport> => JSON.parse((await project.memt(['status', '--json'])).stdout) as StatusReport;
-  const pids = async (): Promise<(number | null)[]> => (await report()).units.flatMap((unit) => unit.instances.map((one) => one.pid));
+  const report = async (): Promise<StatusReport> =>
+    JSON.parse((await project.memt(['status', '--json'])).stdout) as StatusReport;
+  const pids = async (): Promise<(number | null)[]> =>
+    (await report()).units.flatMap((unit) => unit.instances.map((one) => one.pid));
 
   it('status before: down, exit 3, the units of the config', async () => {
     const run = await project.memt(['status']);
@@ -43,7 +47,9 @@ describe('the four verbs on a machine with nothing but Node', () => {
     const run = await project.memt(['up']);
     expect(run.stderr).toBe('');
     expect(run.code).toBe(0);
-    const lines = normalise(run.stdout, project).split('\n').map((line) => line.replace(/\s+/g, ' ').trim());
+    const lines = normalise(run.stdout, project)
+      .split('\n')
+      .map((line) => line.replace(/\s+/g, ' ').trim());
     expect(lines).toMatchInlineSnapshot(`
       [
         "memt up environment local; C CPUs -> ecosystem.config.js = 3 web instances",
@@ -64,14 +70,20 @@ describe('the four verbs on a machine with nothing but Node', () => {
     const run = await project.memt(['status', '--json']);
     expect(run.code).toBe(0);
     const now = JSON.parse(run.stdout) as StatusReport;
-    expect(now).toMatchObject({ state: 'healthy', environment: 'local', supervisor: { keeper: 'running', pm2: 'running' } });
+    expect(now).toMatchObject({
+      state: 'healthy',
+      environment: 'local',
+      supervisor: { keeper: 'running', pm2: 'running' },
+    });
     expect(now.units.map((unit) => [unit.name, unit.state, unit.engine, unit.instances.length])).toEqual([
       ['mongodb', 'healthy', 'embedded', 1],
       ['rabbitmq', 'healthy', 'embedded', 1],
       ['worker', 'healthy', null, 2],
       ['web', 'healthy', null, 3],
     ]);
-    expect(now.units.flatMap((unit) => unit.instances).every((one) => (one.pid ?? 0) > 0 && one.memoryBytes > 0)).toBe(true);
+    expect(now.units.flatMap((unit) => unit.instances).every((one) => (one.pid ?? 0) > 0 && one.memoryBytes > 0)).toBe(
+      true,
+    );
   });
 
   it('up again changes nothing and nobody', async () => {
@@ -87,7 +99,8 @@ describe('the four verbs on a machine with nothing but Node', () => {
     const run = await project.memt(['up', '--concurrency', '3']);
     expect(run.code).toBe(0);
     const after = await report();
-    const pidsOf = (seen: StatusReport, name: string): unknown => seen.units.find((unit) => unit.name === name)?.instances.map((one) => one.pid);
+    const pidsOf = (seen: StatusReport, name: string): unknown =>
+      seen.units.find((unit) => unit.name === name)?.instances.map((one) => one.pid);
     expect(pidsOf(after, 'web')).toEqual(pidsOf(before, 'web'));
     expect(pidsOf(after, 'mongodb')).toEqual(pidsOf(before, 'mongodb'));
     expect(pidsOf(after, 'worker')).not.toEqual(pidsOf(before, 'worker'));
@@ -97,7 +110,9 @@ describe('the four verbs on a machine with nothing but Node', () => {
     const run = await project.memt(['logs', '--level', 'error']);
     expect(run.code).toBe(0);
     expect(run.stdout).toBe('');
-    expect(run.stderr).toMatch(/^no error lines from \d+ units since \d\d:\d\d \([\d,]+ below error; --level \w+ shows \d+\)\n$/);
+    expect(run.stderr).toMatch(
+      /^no error lines from \d+ units since \d\d:\d\d \([\d,]+ below error; --level \w+ shows \d+\)\n$/,
+    );
   });
 
   it('works from any folder of the project, and with -C', async () => {

@@ -6,7 +6,10 @@ import { TestProject, type ProjectPorts } from '../rig/project.js';
 const webOnly = (ports: ProjectPorts): unknown => ({ web: { app: './app.js', port: ports.web, workers: 2 } });
 
 /** Brings a web tier up that cannot come up; gives what the user reads, and checks that nothing is left. */
-async function failed(files: Readonly<Record<string, string>>, args: readonly string[] = []): Promise<{ code: number | null; text: string }> {
+async function failed(
+  files: Readonly<Record<string, string>>,
+  args: readonly string[] = [],
+): Promise<{ code: number | null; text: string }> {
   await using project = await TestProject.create({ stack: webOnly, files });
   const run = await project.memt(['up', ...args]);
   const status = await project.memt(['status']);
@@ -16,7 +19,9 @@ async function failed(files: Readonly<Record<string, string>>, args: readonly st
 
 describe('a web entry that cannot serve ends in one message, exit 69, and nothing left', () => {
   it('throws at import: the place and the reason', async () => {
-    const { code, text } = await failed({ 'app.js': "const host = undefined;\nthrow new TypeError('DB_HOST is not set');\nexport default () => host;\n" });
+    const { code, text } = await failed({
+      'app.js': "const host = undefined;\nthrow new TypeError('DB_HOST is not set');\nexport default () => host;\n",
+    });
     expect(code).toBe(69);
     expect(text).toContain('web failed: app.js throws when it is loaded: TypeError: DB_HOST is not set (app.js:2).');
     expect(text).toContain('Rolled back: web.');
@@ -45,7 +50,10 @@ describe('a web entry that cannot serve ends in one message, exit 69, and nothin
   });
 
   it('never finishes its import: how far it came', async () => {
-    const { code, text } = await failed({ 'app.js': 'await new Promise(() => setInterval(() => 0, 1000));\nexport default () => 0;\n' }, ['--timeout', '2s']);
+    const { code, text } = await failed(
+      { 'app.js': 'await new Promise(() => setInterval(() => 0, 1000));\nexport default () => 0;\n' },
+      ['--timeout', '2s'],
+    );
     expect(code).toBe(69);
     expect(text).toMatch(/web failed: 0\/2 answering after 2 s: .*importing app\.js/);
     expect(text).toContain('memt up --timeout 120s');
@@ -53,7 +61,8 @@ describe('a web entry that cannot serve ends in one message, exit 69, and nothin
 
   it('crashes right after it was ready: the exit code and its last words', async () => {
     const { code, text } = await failed({
-      'app.js': "setTimeout(() => { console.error('config reload failed'); process.exit(3); }, 120);\nexport default (req, res) => res.end('x');\n",
+      'app.js':
+        "setTimeout(() => { console.error('config reload failed'); process.exit(3); }, 120);\nexport default (req, res) => res.end('x');\n",
     });
     expect(code).toBe(69);
     expect(text).toMatch(/web failed: web\.\d exited with code 3/);
@@ -63,7 +72,9 @@ describe('a web entry that cannot serve ends in one message, exit 69, and nothin
 
 describe('a file that is not there', () => {
   it('is a problem of the config, exit 78', async () => {
-    await using project = await TestProject.create({ stack: (ports) => ({ web: { app: './servr.js', port: ports.web } }) });
+    await using project = await TestProject.create({
+      stack: (ports) => ({ web: { app: './servr.js', port: ports.web } }),
+    });
     const run = await project.memt(['up']);
     expect(run.code).toBe(78);
     expect(normalise(run.stderr, project)).toContain('web.app: no file <root>/servr.js');
@@ -78,13 +89,17 @@ describe('a taken web port', () => {
     const run = await project.memt(['up']);
     await new Promise((resolve) => holder.close(resolve));
     expect(run.code).toBe(69);
-    expect(normalise(run.stderr, project)).toMatch(/^web failed: 127\.0\.0\.1:<web> is held by .*\(pid N, user U.*\)\. Stop it, or: memt up --port <mongodb>\.\n$/);
+    expect(normalise(run.stderr, project)).toMatch(
+      /^web failed: 127\.0\.0\.1:<web> is held by .*\(pid N, user U.*\)\. Stop it, or: memt up --port <mongodb>\.\n$/,
+    );
     expect(run.stdout).not.toContain('rolling back');
   });
 
   it('by another memt project leaves that project alone', async () => {
     await using first = await TestProject.create({ stack: webOnly });
-    await using second = await TestProject.create({ stack: () => ({ web: { app: './app.js', port: first.ports.web, workers: 1 } }) });
+    await using second = await TestProject.create({
+      stack: () => ({ web: { app: './app.js', port: first.ports.web, workers: 1 } }),
+    });
     expect((await first.memt(['up'])).code).toBe(0);
     const run = await second.memt(['up']);
     expect(run.code).toBe(69);

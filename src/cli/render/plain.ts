@@ -26,7 +26,10 @@ export function plainRenderer(out: Write, err: Write, colors: Paint, verb: 'up' 
           return undefined;
         case 'step-progress':
           if (stopping && !pending.has(event.unit)) {
-            pending.set(event.unit, setTimeout(() => out(`.. ${event.unit.padEnd(10)} ${event.text}\n`), WORTH_A_LINE_MS).unref());
+            pending.set(
+              event.unit,
+              setTimeout(() => out(`.. ${event.unit.padEnd(10)} ${event.text}\n`), WORTH_A_LINE_MS).unref(),
+            );
           }
           return undefined;
         case 'step-done':
@@ -45,7 +48,11 @@ export function plainRenderer(out: Write, err: Write, colors: Paint, verb: 'up' 
           for (const unit of [...pending.keys()]) settle(unit);
           return err(`${colors.bad(failureText(event.failure, event.rolledBack))}\n`);
         case 'done':
-          return out(doneLines(event).map((line) => `${line}\n`).join(''));
+          return out(
+            doneLines(event)
+              .map((line) => `${line}\n`)
+              .join(''),
+          );
         default:
           return unreachable(event);
       }

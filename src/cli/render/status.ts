@@ -12,7 +12,9 @@ export function statusText(report: StatusReport, colors: Paint): string {
   const lines = [
     head,
     ...report.units.flatMap((unit) => unitLines(unit, colors)),
-    colors.weak(`web instances: ${workers.wanted} (${workers.cpus} CPUs by ${workers.source})   keeper ${supervisor.keeper}, PM2 ${supervisor.pm2}`),
+    colors.weak(
+      `web instances: ${workers.wanted} (${workers.cpus} CPUs by ${workers.source})   keeper ${supervisor.keeper}, PM2 ${supervisor.pm2}`,
+    ),
     ...supervisorHint(report),
   ];
   return lines.map((line) => `${line.trimEnd()}\n`).join('');
@@ -21,12 +23,20 @@ export function statusText(report: StatusReport, colors: Paint): string {
 function supervisorHint(report: StatusReport): string[] {
   const { keeper, pm2 } = report.supervisor;
   if (report.state === 'down' || (keeper === 'running' && pm2 === 'running')) return [];
-  return [`The ${keeper === 'dead' ? 'keeper' : 'PM2 daemon'} is dead: nothing brings a dead process back until: memt up`];
+  return [
+    `The ${keeper === 'dead' ? 'keeper' : 'PM2 daemon'} is dead: nothing brings a dead process back until: memt up`,
+  ];
 }
 
 function unitLines(unit: UnitStatus, colors: Paint): string[] {
-  const engine = unit.engine === null ? '' : `${unit.engine === 'embedded' ? 'EMBEDDED, answers as' : unit.engine} ${unit.version ?? ''}`.trim();
-  const counted = unit.engine === null ? `${unit.instances.filter((one) => one.state === 'healthy').length}/${unit.instances.length} healthy` : engine;
+  const engine =
+    unit.engine === null
+      ? ''
+      : `${unit.engine === 'embedded' ? 'EMBEDDED, answers as' : unit.engine} ${unit.version ?? ''}`.trim();
+  const counted =
+    unit.engine === null
+      ? `${unit.instances.filter((one) => one.state === 'healthy').length}/${unit.instances.length} healthy`
+      : engine;
   const memory = unit.instances.reduce((sum, one) => sum + one.memoryBytes, 0);
   const head = [
     paintState(unit.state.padEnd(9), colors),
@@ -36,7 +46,8 @@ function unitLines(unit: UnitStatus, colors: Paint): string[] {
     memory > 0 ? megabytes(memory) : '',
   ].join(' ');
   const reason = unit.reason === null ? [] : [`          ${colors.warn(unit.reason)}`];
-  const instances = unit.instances.length > 1 || unit.engine === null ? unit.instances.map((one) => instanceLine(one, colors)) : [];
+  const instances =
+    unit.instances.length > 1 || unit.engine === null ? unit.instances.map((one) => instanceLine(one, colors)) : [];
   return [head, ...reason, ...instances];
 }
 

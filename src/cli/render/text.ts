@@ -11,12 +11,17 @@ export interface Paint {
 }
 
 export function paint(color: boolean): Paint {
-  const wrap = (open: number, close: number) => (text: string) => (color ? `\u001B[${open}m${text}\u001B[${close}m` : text);
+  const wrap = (open: number, close: number) => (text: string) =>
+    color ? `\u001B[${open}m${text}\u001B[${close}m` : text;
   return { good: wrap(32, 39), bad: wrap(31, 39), weak: wrap(2, 22), strong: wrap(1, 22), warn: wrap(33, 39) };
 }
 
 /** Colour when the stream is a terminal and nothing forbids it (NO_COLOR, TERM=dumb, `--no-color`). */
-export function wantsColor(stream: { readonly isTTY?: boolean }, env: NodeJS.ProcessEnv, flag: boolean | undefined): boolean {
+export function wantsColor(
+  stream: { readonly isTTY?: boolean },
+  env: NodeJS.ProcessEnv,
+  flag: boolean | undefined,
+): boolean {
   if (flag === false || (env['NO_COLOR'] ?? '') !== '' || env['TERM'] === 'dumb') return false;
   return stream.isTTY === true || (env['FORCE_COLOR'] ?? '') !== '';
 }
@@ -57,7 +62,8 @@ export function stepLine(event: Extract<RunEvent, { type: 'step-done' }>): strin
 
 /** The closing lines of `up` and `down`. */
 export function doneLines(event: Extract<RunEvent, { type: 'done' }>): string[] {
-  if (event.verb === 'down') return [`Down in ${seconds(event.durationMs)}. Data and logs stay in .memt; next: memt up`];
+  if (event.verb === 'down')
+    return [`Down in ${seconds(event.durationMs)}. Data and logs stay in .memt; next: memt up`];
   const urls = event.urls.map((one) => `${one.label} ${one.url}`).join('   ');
   return [
     ...(urls === '' ? [] : [urls]),

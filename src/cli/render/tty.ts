@@ -34,7 +34,12 @@ export function ttyRenderer(out: Write, err: Write, colors: Paint, units: readon
           return row.done.promise;
         },
       })),
-      { concurrent: true, exitOnError: false, registerSignalListeners: false, rendererOptions: { collapseErrors: false, showErrorMessage: false } },
+      {
+        concurrent: true,
+        exitOnError: false,
+        registerSignalListeners: false,
+        rendererOptions: { collapseErrors: false, showErrorMessage: false },
+      },
     ).run();
   };
   /** Freezes the rows that are still moving, so that plain lines can follow. */
