@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { display } from '../../src/http/entry.js';
@@ -16,7 +16,7 @@ export async function loadTasks(
 ): Promise<Result<App>> {
   const { tasks: file, exportName, name } = settings;
   const shown = display(file, root);
-  if (!existsSync(file)) return fail(missing(file, shown, name, root));
+  if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) return fail(missing(file, shown, name, root));
   let module: Record<string, unknown>;
   try {
     module = (await import(pathToFileURL(file).href)) as Record<string, unknown>;

@@ -94,6 +94,20 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 process.on('disconnect', () => log.warn("PM2's daemon is gone, working on"));
 process.channel?.unref();
 
+/**
+ * What the tasks module leaves behind without a catch: while it is loaded, that is its failure, to be read and not to be
+ * repeated by restarts; afterwards it ends the process as ever, and its tasks run again elsewhere.
+ */
+process.on('unhandledRejection', (reason) => {
+  if (worker !== null) throw reason;
+  failure ??= {
+    kind: 'entry-throws',
+    unit: child.launch.unit,
+    what: `a promise was rejected while the tasks were loaded, and nobody caught it: ${asError(reason).message}`,
+  };
+  log.error(failure.what, { err: reason });
+});
+
 child.control.handle('status', status);
 child.control.handle('drain', drain);
 
@@ -109,8 +123,8 @@ async function start(): Promise<void> {
     return;
   }
   app = loaded.value;
-  // Asked to stop while importing.
-  if (draining !== null) return;
+  // Asked to stop, or broken, while importing.
+  if (draining !== null || failure !== null) return;
   worker = app.worker({ concurrency: settings.concurrency, log });
   worker.start().then(
     () => {
