@@ -2,6 +2,9 @@ import type { Failure } from '../model/failure.js';
 import { codeOf } from '../util/errors.js';
 import { hostHeader } from './probe.js';
 
+/** How the watchdog's record begins. */
+export const BLOCKED = 'the event loop was blocked';
+
 export interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -62,6 +65,7 @@ export function exitFailure(instance: string, exit: Exit, doing: string, lastWor
 function causeOfExit(exit: Exit, lastWords: readonly string[]): string | undefined {
   if (lastWords.some((line) => line.includes('heap out of memory')))
     return 'It ran out of JavaScript heap (--max-old-space-size)';
+  if (lastWords.some((line) => line.startsWith(BLOCKED))) return 'Code that never gives way: the log has its stack';
   if (exit.signal === 'SIGKILL') return 'Somebody sent SIGKILL; without memory the kernel does that, too';
   if (exit.signal === 'SIGSEGV' || exit.signal === 'SIGBUS') return 'A native addon crashed';
   if (exit.code === 0) return 'The application called process.exit(), or ended the instance otherwise';

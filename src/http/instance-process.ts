@@ -100,18 +100,27 @@ export class InstanceProcess {
   }
 
   async #climb(options: RaiseOptions): Promise<Failure | null> {
-    await this.#next('warm');
+    const { bootTimeoutMs } = options;
+    const cold = await this.#inTime(
+      bootTimeoutMs,
+      this.#next('warm').then(() => null),
+    );
+    if (cold) return cold;
     this.#does('waiting for what it depends on');
     await options.gate;
-    const deadline = new AbortController();
-    const late = sleep(options.bootTimeoutMs, deadline.signal).then(
-      () => timeoutFailure(this.id, this.doing, options.bootTimeoutMs),
+    return this.#inTime(bootTimeoutMs, this.#serve(options));
+  }
+
+  async #inTime(ms: number, work: Promise<Failure | null>): Promise<Failure | null> {
+    const done = new AbortController();
+    const late = sleep(ms, done.signal).then(
+      () => timeoutFailure(this.id, this.doing, ms),
       () => null,
     );
     try {
-      return await Promise.race([late, this.#serve(options)]);
+      return await Promise.race([late, work]);
     } finally {
-      deadline.abort();
+      done.abort();
     }
   }
 
@@ -150,8 +159,14 @@ export class InstanceProcess {
     }
   }
 
-  /** Asks it to finish what it has and to leave. */
-  drain(lingerMs: number, graceMs: number): void {
+  /** Asks it to finish what it has and to leave; resolves when no new request can reach it. */
+  drain(lingerMs: number, graceMs: number): Promise<unknown> {
+    const closed = Promise.race([this.#next('closed'), this.exited]);
+    this.#drain(lingerMs, graceMs);
+    return closed;
+  }
+
+  #drain(lingerMs: number, graceMs: number): void {
     if (this.phase === 'gone') return;
     if (this.phase === 'warming' || this.phase === 'loading') {
       this.kill();
@@ -216,6 +231,7 @@ export class InstanceProcess {
         this.drained = { finished: message.finished, cut: message.cut };
         break;
       case 'warm':
+      case 'closed':
       case 'loaded':
       case 'listening':
         break;

@@ -1,5 +1,6 @@
 import cluster from 'node:cluster';
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { createServer, type AddressInfo, type Server as NetServer } from 'node:net';
 import type { Failure } from '../model/failure.js';
 import { asError, codeOf } from '../util/errors.js';
@@ -12,6 +13,7 @@ import { watchOwnListeners } from './own-listener.js';
 import { forgetInstance, recordInstance } from './record.js';
 import { toServer, type Served } from './serve.js';
 import { Traffic } from './traffic.js';
+import { startWatchdog } from './watchdog.js';
 
 /** How often the counters go to the primary when they have changed, ms. */
 const STATS_MS = 1000;
@@ -35,7 +37,10 @@ export class WebInstance {
   #listensItself = false;
   #reported = '';
 
-  constructor(boot: InstanceBoot) {
+  constructor(
+    boot: InstanceBoot,
+    private readonly watchdogEntry: URL,
+  ) {
     this.#boot = boot;
   }
 
@@ -47,7 +52,8 @@ export class WebInstance {
       if (isOurs(message)) void this.#obey(message as ToInstance);
     });
     process.on('disconnect', () => this.#orphaned());
-    process.on('uncaughtException', (error) => void this.#crashed(error));
+    // Trouble in the handling of trouble must not come back here for ever.
+    process.on('uncaughtException', (error) => void this.#crashed(error).catch(() => process.exit(1)));
     process.on('SIGTERM', () => void this.#leave(process.connected ? LINGER_MS : 0));
     // Ctrl-C reaches the whole process group: the primary decides then.
     process.on('SIGINT', () => (process.connected ? undefined : void this.#leave(0)));
@@ -136,6 +142,21 @@ export class WebInstance {
     this.#probe?.close();
     setInterval(() => this.#reportChange(), STATS_MS).unref();
     this.#tell({ memt: 'listening' });
+    this.#watch();
+  }
+
+  /** Only now: its thread would cost time before the first answer. */
+  #watch(): void {
+    const { settings, launch, layout, instance, log } = this.#boot;
+    if (settings.timeoutMs === 0) return;
+    startWatchdog({
+      entry: this.watchdogEntry,
+      limitMs: settings.timeoutMs,
+      unit: launch.unit,
+      instance,
+      logFile: join(layout.logDir, `${instance}.ndjson`),
+      onError: (error) => log.warn('the watchdog has ended: a blocked event loop will not be noticed', { err: error }),
+    });
   }
 
   /** Under a shared queue nobody can choose the instance that answers: the proof comes in by a private listener. */
@@ -197,7 +218,7 @@ export class WebInstance {
     this.#phase = 'leaving';
     const { layout, instance, log } = this.#boot;
     this.#probe?.close();
-    const report = await this.#traffic?.drain(lingerMs, graceMs);
+    const report = await this.#traffic?.drain(lingerMs, graceMs, () => this.#tell({ memt: 'closed' }));
     if (report && report.cut > 0) {
       log.warn(`${report.cut} requests cut off after ${graceMs} ms: ${report.cutRequests.join(', ')}`);
     }

@@ -24,6 +24,8 @@ export type FromInstance =
   /** An uncaught error ends it; it finishes what it can for a moment. */
   | { readonly memt: 'crashed'; readonly text: string }
   | { readonly memt: 'stats'; readonly served: number; readonly inFlight: number }
+  /** Its listener is closed: no new request reaches it. */
+  | { readonly memt: 'closed' }
   | { readonly memt: 'drained'; readonly served: number; readonly finished: number; readonly cut: number };
 
 /** True for messages between primary and instance; everything else on the channel belongs to the application. */

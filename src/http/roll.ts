@@ -41,12 +41,14 @@ export class Roller {
       if (!tier.gateOpen) return { ok: true, replaced: 0 };
       tier.reread();
       if (tier.failure || !tier.running) return this.#startAnew();
-      let replaced = 0;
+      const closing: Promise<unknown>[] = [];
       for (const slot of tier.slots) {
-        const failure = await this.#replace(slot, replaced === 0);
-        if (failure) return { ok: false, replaced, failure };
-        replaced += 1;
+        const failure = await this.#replace(slot, closing);
+        if (failure) return { ok: false, replaced: closing.length, failure };
       }
+      // Whoever asks from now on is answered by the new code; the old instances may still finish what they have.
+      await Promise.all(closing);
+      const replaced = closing.length;
       tier.reloads += 1;
       return { ok: true, replaced };
     });
@@ -75,20 +77,20 @@ export class Roller {
         slot.current = null;
         return current ?? [];
       });
-      for (const instance of leaving) tier.retire(instance);
+      for (const instance of leaving) void tier.retire(instance);
       await Promise.all(leaving.map((instance) => instance.exited));
       return { ok: true, workers: tier.slots.length };
     });
   }
 
-  async #replace(slot: Slot, canary: boolean): Promise<Failure | null> {
+  async #replace(slot: Slot, closing: Promise<unknown>[]): Promise<Failure | null> {
     const tier = this.#tier;
     const restoreRecord = tier.keepRecord(slot);
     const next = tier.fork(slot);
     // Nobody but the probe reaches the canary until it has lived for a moment.
-    const failure = await (canary ? tier.raise(next, () => sleep(CANARY_MS)) : tier.raise(next));
+    const failure = await (closing.length === 0 ? tier.raise(next, () => sleep(CANARY_MS)) : tier.raise(next));
     if (failure === null && tier.running) {
-      tier.swap(slot, next);
+      closing.push(tier.swap(slot, next).closed);
       return null;
     }
     next.kill();

@@ -144,25 +144,27 @@ export class Tier {
     });
   }
 
-  /** The slot's instance becomes `next`; the old one drains while others serve. */
-  swap(slot: Slot, next: InstanceProcess): void {
+  /** The slot's instance becomes `next`; the old one drains while others serve, and is `closed` when no new request reaches it. */
+  swap(slot: Slot, next: InstanceProcess): { readonly closed: Promise<unknown> } {
     slot.cancelRetry();
     const old = slot.current;
     slot.current = next;
     slot.reset();
     this.watch(slot, next);
-    if (old) this.retire(old);
+    const closed = old ? this.retire(old) : Promise.resolve();
     this.#becameHealthy();
+    return { closed };
   }
 
-  retire(instance: InstanceProcess): void {
+  retire(instance: InstanceProcess): Promise<unknown> {
     this.retiring.add(instance);
-    instance.drain(LINGER_MS, this.settings.gracefulTimeoutMs);
+    const closed = instance.drain(LINGER_MS, this.settings.gracefulTimeoutMs);
     const timer = setTimeout(
       () => instance.kill('SIGKILL'),
       LINGER_MS + this.settings.gracefulTimeoutMs + EXIT_SLACK_MS,
     );
     void instance.exited.then(() => clearTimeout(timer));
+    return closed;
   }
 
   reread(): void {
@@ -204,7 +206,7 @@ export class Tier {
   async stop(): Promise<StopReport> {
     const instances = this.#leaveAll();
     const { gracefulTimeoutMs } = this.settings;
-    for (const instance of instances) instance.drain(0, gracefulTimeoutMs);
+    for (const instance of instances) void instance.drain(0, gracefulTimeoutMs);
     const timer = setTimeout(() => this.killAll(), gracefulTimeoutMs + EXIT_SLACK_MS);
     await Promise.all(instances.map((instance) => instance.exited));
     clearTimeout(timer);
@@ -226,7 +228,7 @@ export class Tier {
     this.#options.log.error(`given up: ${failure.what}`, { kind: failure.kind, evidence: failure.evidence ?? [] });
     for (const slot of this.slots) {
       slot.cancelRetry();
-      slot.current?.drain(0, this.settings.gracefulTimeoutMs);
+      void slot.current?.drain(0, this.settings.gracefulTimeoutMs);
     }
   }
 

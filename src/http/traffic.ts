@@ -57,7 +57,7 @@ export class Traffic {
    * Two phases, so that nothing is lost: for `lingerMs` it goes on accepting, and tells every client to close its connection; then it
    * closes the listener, finishes what is in hand for at most `graceMs`, and cuts off the rest.
    */
-  async drain(lingerMs: number, graceMs: number): Promise<DrainReport> {
+  async drain(lingerMs: number, graceMs: number, onClosed: () => void): Promise<DrainReport> {
     const end = performance.now() + graceMs;
     const servedBefore = this.served;
     this.#draining = true;
@@ -66,6 +66,7 @@ export class Traffic {
     const closed = performance.now();
     // Its callback waits for upgraded connections, too: #sweep decides instead.
     this.server.close();
+    onClosed();
     while (this.#sweep(performance.now() - closed) && performance.now() < end) await sleep(LOOK_MS);
     const cut = [...this.#busy];
     for (const socket of this.#sockets.keys()) socket.destroy();

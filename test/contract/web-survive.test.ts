@@ -151,8 +151,49 @@ describe('the web server survives', () => {
       'replaced',
       (status) => status.state === 'healthy' && status.instances[0]!.pid !== before.instances[0]!.pid,
     );
-    const record = web.log().find((one) => one.text.includes('uncaught exception: Error: boom'));
+    const record = web.log().find((one) => one.instance === 'web.0' && one.text.includes('boom'));
     expect(record?.stack).toMatch(/app\.mjs:1/);
+  });
+
+  const HANG = `export default function handle(q, s) { if (q.url === '/hang') hotLoop(); s.end('fine'); }
+function hotLoop() { for (let n = 0; ; n += 1) Math.sqrt(n); }`;
+
+  it('a blocked event loop: its stack is logged, the instance is killed and replaced, the others serve', async () => {
+    const web = await open({ 'app.mjs': HANG }, { timeoutMs: 500 });
+    web.start();
+    const before = await web.healthy();
+    const started = performance.now();
+    const hung = await web.get('/hang').catch(codeOf);
+    console.log(`blocked instance gone after ${(performance.now() - started).toFixed(0)} ms (limit 500)`);
+    expect(hung).toBe('ECONNRESET');
+    expect((await web.get()).body).toBe('fine');
+    const after = await web.until(
+      'replaced',
+      (status) => status.state === 'healthy' && status.instances.some((one) => one.restarts === 1),
+    );
+    expect(after.instances.filter((one, index) => one.pid === before.instances[index]!.pid)).toHaveLength(1);
+    const record = web.log().find((one) => one.text.startsWith('the event loop was blocked'));
+    expect(record).toMatchObject({
+      level: 'error',
+      unit: 'web',
+      text: expect.stringMatching(/for 0\.\d s \(limit 0\.5 s\): killed/) as string,
+    });
+    expect(record?.stack).toMatch(/at hotLoop \(file:.*app\.mjs:2:\d+\)\n\s+at handle/);
+  });
+
+  it('a predecessor that hangs and holds the port: it is killed, the take-over goes on', async () => {
+    const web = await open({ 'app.mjs': HANG }, { workers: 1 });
+    const first = web.start();
+    const before = await web.healthy();
+    first.kill('SIGKILL');
+    await exitOf(first);
+    const hung = web.get('/hang').catch(codeOf);
+    web.start();
+    const after = await web.healthy();
+    expect(await hung).toBe('ECONNRESET');
+    expect(after.instances[0]!.pid).not.toBe(before.instances[0]!.pid);
+    expect((await web.get()).body).toBe('fine');
+    expect(web.log().map((one) => one.text)).toContain(`killed hanging predecessors: pid ${before.instances[0]!.pid}`);
   });
 
   it('an error in one request: that request gets 500, the instance lives', async () => {
