@@ -1,25 +1,45 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import { DeadlineError } from '../../src/util/deadline.js';
+import { packageRoot } from '../../src/util/entries.js';
 import type { Behaviour, FakeCommand, FakeEvent, Invocation } from './behaviour.js';
 import { compileSources } from './compile.js';
 
 const WAIT_MS = 20_000;
 
-let compiled: string | undefined;
+const ROOMS = ['test/rig/fakes', 'services', 'src'];
+const CACHE = join(packageRoot, 'node_modules/.cache/memt-fakes');
+const STALE_MS = 3_600_000;
 
-/** The programs and what they import, compiled once for all tests of this process. */
-function compiledOnce(): string {
-  if (compiled === undefined) {
-    const folder = mkdtempSync(join(tmpdir(), 'memt-fake-code-'));
-    process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-    compiled = compileSources(folder, ['test/rig/fakes', 'services', 'src']);
+/** The programs and what they import, compiled once for every state of the sources and shared by all test processes. */
+function compiledFakes(): string {
+  const state = createHash('sha256');
+  for (const room of ROOMS) {
+    for (const name of readdirSync(join(packageRoot, room), { recursive: true, encoding: 'utf8' }).sort()) {
+      if (name.endsWith('.ts')) state.update(`${room}/${name} ${statSync(join(packageRoot, room, name)).mtimeMs}\n`);
+    }
   }
-  return compiled;
+  const folder = join(CACHE, state.digest('hex').slice(0, 16));
+  if (existsSync(folder)) return folder;
+  mkdirSync(CACHE, { recursive: true });
+  for (const name of readdirSync(CACHE)) {
+    const old = statSync(join(CACHE, name), { throwIfNoEntry: false });
+    if (old && Date.now() - old.mtimeMs > STALE_MS) rmSync(join(CACHE, name), { recursive: true, force: true });
+  }
+  const fresh = compileSources(mkdtempSync(join(CACHE, 'new-')), ROOMS);
+  try {
+    renameSync(fresh, folder);
+  } catch (error) {
+    // Another process was faster: its folder holds the same.
+    if (!existsSync(folder)) throw error;
+    rmSync(fresh, { recursive: true, force: true });
+  }
+  return folder;
 }
 
 /** One run of a fake program, seen from the test. */
@@ -101,7 +121,7 @@ export class FakeEngines implements AsyncDisposable {
     programs: readonly Invocation['program'][] = ['mongod', 'rabbitmq-server'],
   ): Promise<FakeEngines> {
     const folder = mkdtempSync(join(tmpdir(), 'memt-fake-'));
-    const code = compiledOnce();
+    const code = compiledFakes();
     const binDir = join(folder, 'bin');
     mkdirSync(binDir);
     const socket = join(folder, 'line.sock');
