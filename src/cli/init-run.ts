@@ -8,6 +8,7 @@ import { packageRoot, packageVersion, sampleAppDir } from '../util/entries.js';
 import { asError } from '../util/errors.js';
 import { startDirectory } from './globals.js';
 import type { InitVerbOptions } from './init.js';
+import { installedFrom } from './installed-from.js';
 
 type Action = 'create' | 'overwrite' | 'append' | 'same' | 'exists';
 interface PlannedFile {
@@ -132,16 +133,20 @@ ${tail}
 }
 
 function manifestText(root: string): string {
-  // A checkout that was never installed has no version that a registry would know: the project then uses it where it is.
-  const installed = packageRoot.split('/').includes('node_modules');
   const manifest = {
     name: sanitizeProjectName(basename(root)),
     private: true,
     type: 'module',
     engines: { node: '>=20.19' },
-    dependencies: { memt: installed ? `^${packageVersion()}` : `file:${packageRoot}` },
+    dependencies: { memt: memtSource(root) },
   };
   return `${JSON.stringify(manifest, null, 2)}\n`;
+}
+
+/** What package.json says to get the memt that runs now. A checkout or tarball has no version that a registry would know. */
+function memtSource(root: string): string {
+  if (!packageRoot.split('/').includes('node_modules')) return `file:${packageRoot}`;
+  return installedFrom(packageRoot, root) ?? `^${packageVersion()}`;
 }
 
 function readManifest(root: string): Readonly<Record<string, unknown>> | undefined {
@@ -190,11 +195,12 @@ function nextSteps(root: string, plan: readonly PlannedFile[]): string[] {
   const enter = here === '' ? [] : [`cd ${/^[\w./-]+$/.test(here) ? here : `'${here.replaceAll("'", "'\\''")}'`}`];
   if (resolvesMemt(root)) return [...enter, 'npx memt up'];
   const listed = plan.some(({ path }) => path === 'package.json') || dependsOnMemt(root);
-  return [
-    ...enter,
-    listed ? 'npm install' : `npm install ${packageRoot.split('/').includes('node_modules') ? 'memt' : packageRoot}`,
-    'npx memt up',
-  ];
+  return [...enter, listed ? 'npm install' : `npm install ${installSource(root)}`, 'npx memt up'];
+}
+
+function installSource(root: string): string {
+  const source = memtSource(root).replace(/^file:/, '');
+  return source.startsWith('^') ? 'memt' : source;
 }
 
 function dependsOnMemt(root: string): boolean {
