@@ -35,14 +35,23 @@ export class Deque<T> {
     return value;
   }
 
-  /** Puts `value` before the first element for which `isAfter` holds; near the head this is cheap. */
+  /** Puts `value` before the first element for which `isAfter` holds, in a deque sorted that way; near the head this is cheap. */
   insert(value: T, isAfter: (other: T) => boolean): void {
-    let index = 0;
-    while (index < this.count && !isAfter(this.at(index))) index += 1;
+    let low = 0;
+    let high = this.count;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (isAfter(this.at(middle))) high = middle;
+      else low = middle + 1;
+    }
+    if (low === this.count) {
+      this.push(value);
+      return;
+    }
     this.unshift(value);
     const mask = this.ring.length - 1;
-    for (let at = 0; at < index; at += 1) this.ring[(this.head + at) & mask] = this.ring[(this.head + at + 1) & mask];
-    this.ring[(this.head + index) & mask] = value;
+    for (let at = 0; at < low; at += 1) this.ring[(this.head + at) & mask] = this.ring[(this.head + at + 1) & mask];
+    this.ring[(this.head + low) & mask] = value;
   }
 
   *[Symbol.iterator](): Generator<T> {

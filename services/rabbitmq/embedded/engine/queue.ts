@@ -160,7 +160,8 @@ export class Queue {
       return;
     }
     const { type, deliveryLimit } = this.identity.policy;
-    for (const entry of entries) {
+    // Backwards, each old place is at the head or near it.
+    for (const entry of type === 'quorum' ? entries : entries.toReversed()) {
       if (deliveryLimit !== undefined && entry.deliveries > deliveryLimit) {
         this.die(entry, 'delivery_limit');
         continue;

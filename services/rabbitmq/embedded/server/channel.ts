@@ -83,7 +83,7 @@ export class Channel {
   canDeliver(noAck: boolean): boolean {
     return (
       this.state === 'open' &&
-      !this.connection.congested &&
+      this.connection.hasRoom() &&
       (noAck || this.globalPrefetch === 0 || this.unacked.size < this.globalPrefetch)
     );
   }

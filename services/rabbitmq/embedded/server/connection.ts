@@ -46,6 +46,7 @@ export class Connection {
   private deadline: NodeJS.Timeout | null = null;
   private readonly heartbeat = new Heartbeat();
   private flushing = false;
+  private stalled = false;
   private ended: (() => void) | null = null;
 
   constructor(
@@ -55,7 +56,6 @@ export class Connection {
   ) {
     this.setDeadline(HANDSHAKE_MS);
     socket.on('data', (chunk: Buffer) => this.receive(chunk));
-    socket.on('drain', () => this.drained());
     socket.on('error', () => socket.destroy());
     socket.on('close', () => this.gone());
   }
@@ -64,8 +64,10 @@ export class Connection {
     return `${this.socket.remoteAddress ?? '?'}:${this.socket.remotePort ?? 0}`;
   }
 
-  get congested(): boolean {
-    return this.socket.writableLength + this.writer.size > CONGESTED;
+  /** False while the client reads too slowly; its consumers are served again when it has caught up. */
+  hasRoom(): boolean {
+    this.stalled ||= this.socket.writableLength + this.writer.size > CONGESTED;
+    return !this.stalled;
   }
 
   can(capability: string): boolean {
@@ -309,9 +311,11 @@ export class Connection {
     this.ended?.();
   }
 
-  private drained(): void {
-    if (!this.congested) for (const channel of this.channels.values()) channel.pump();
-  }
+  private readonly caughtUp = (): void => {
+    if (!this.stalled || this.state === 'closed' || this.socket.writableLength + this.writer.size > CONGESTED / 2) return;
+    this.stalled = false;
+    for (const channel of [...this.channels.values()]) channel.pump();
+  };
 
   /** Everything that one event causes goes out in one write. */
   private flushSoon(): void {
@@ -325,10 +329,13 @@ export class Connection {
     if (this.writer.size === 0) return;
     this.heartbeat.said();
     const buffers = this.writer.take();
-    if (this.socket.destroyed || !this.socket.writable) return;
-    if (buffers.length > 1) this.socket.cork();
+    const last = buffers.pop();
+    if (last === undefined || this.socket.destroyed || !this.socket.writable) return;
+    this.socket.cork();
     for (const buffer of buffers) this.socket.write(buffer);
-    if (buffers.length > 1) this.socket.uncork();
+    // 'drain' is not emitted for a long write that the kernel takes at once.
+    this.socket.write(last, this.caughtUp);
+    this.socket.uncork();
   }
 
   private setDeadline(ms: number): void {
