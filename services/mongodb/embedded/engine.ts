@@ -3,12 +3,15 @@ import { FailureError } from '../../../src/model/failure.js';
 import type { OutDoc } from './bson/encode.js';
 import { notImplemented, ServerError } from './bson/server-error.js';
 import { toNumber } from './bson/number.js';
+import { rank, RANK } from './bson/order.js';
 import { docOf, int, isDoc, isNumeric, type Doc } from './bson/value.js';
 import { truthy } from './aggregate/expression.js';
 import type { Command, Request } from './commands/command.js';
 import { COMMANDS, COMMON_ARGS, REFUSED_COMMANDS, TRANSACTION_COMMANDS } from './commands/registry.js';
 import { Cursors } from './cursors.js';
 import type { Collection } from './store/collection.js';
+import type { Entry } from './store/doc-index.js';
+import type { StoredDoc } from './store/record.js';
 import type { Store } from './store/store.js';
 
 /** Whose server this is, for probes: answered by hello and buildInfo. */
@@ -101,11 +104,17 @@ export class Engine {
       for (const { spec, entries } of collection.indexes) {
         if (spec.expireAfterSeconds === null) continue;
         const limit = now - spec.expireAfterSeconds * 1000;
-        const over = new Set(
-          [...entries.from(() => 0)]
-            .filter(({ key: [value] }) => value instanceof Date && value.getTime() <= limit)
-            .map((entry) => entry.record),
-        );
+        const flip = spec.fields[0]?.direction ?? 1;
+        // Zero for the dates that are over: one stretch of the index, which is all that is read.
+        const position = ({ key: [value] }: Entry): number => {
+          const type = rank(value) - RANK.date;
+          return (type !== 0 ? type : value instanceof Date && value.getTime() <= limit ? 0 : 1) * flip;
+        };
+        const over = new Set<StoredDoc>();
+        for (const entry of entries.from(position)) {
+          if (position(entry) !== 0) break;
+          over.add(entry.record);
+        }
         for (const record of over) this.store.remove(collection, record);
         removed += over.size;
       }

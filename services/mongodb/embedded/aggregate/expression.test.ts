@@ -44,7 +44,7 @@ describe('expressions', () => {
     [{ $split: ['$s', ' '] }, ['héllo', 'World']],
     [{ $trim: { input: '  x ' } }, 'x'],
     [{ $regexFind: { input: '$s', regex: 'W(o)' } }, { match: 'Wo', idx: 6, captures: ['o'] }],
-    [{ $replaceAll: { input: '$s', find: 'l', replacement: '$&' } }, 'hé$&$&o Wor$&d'],
+    [{ $replaceAll: { input: '$s', find: 'l', replacement: { $literal: '$&' } } }, 'hé$&$&o Wor$&d'],
     [{ $size: '$l' }, 3],
     [{ $arrayElemAt: ['$l', -1] }, 2],
     [{ $slice: ['$l', 1, 5] }, [1, 2]],
@@ -90,7 +90,7 @@ describe('expressions', () => {
     [{ $add: [1], $subtract: [1] }, 15983],
     ['$$nope', 17276],
   ])('%j is error %i', (expression, code) => {
-    expect(() => run(expression)).toThrowError(expect.objectContaining({ code }) as Error);
+    expect(() => run(expression)).toThrow(expect.objectContaining({ code }) as Error);
   });
 });
 

@@ -107,13 +107,13 @@ describe('decoding', () => {
     ['bad boolean', Buffer.from([9, 0, 0, 0, 8, 97, 0, 2, 0])],
     ['bad UTF-8', Buffer.from([14, 0, 0, 0, 2, 97, 0, 2, 0, 0, 0, 255, 0, 0])],
   ])('refuses a document that is %s', (_name, bytes) => {
-    expect(() => decode(bytes)).toThrowError(expect.objectContaining({ code: 22 }) as Error);
+    expect(() => decode(bytes)).toThrow(expect.objectContaining({ code: 22 }) as Error);
   });
 
   it('refuses endless nesting', () => {
     let nested: Value = new Map();
     for (let depth = 0; depth < 300; depth += 1) nested = docOf({ a: nested });
-    const bytes = encode(nested as never);
-    expect(() => decode(bytes)).toThrowError(expect.objectContaining({ code: 15 }) as Error);
+    const bytes = encode(nested);
+    expect(() => decode(bytes)).toThrow(expect.objectContaining({ code: 15 }) as Error);
   });
 });

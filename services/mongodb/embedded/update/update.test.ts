@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Doc, Value } from '../bson/value.js';
+import type { Doc } from '../bson/value.js';
 import { bson, plain } from '../../../../test/contract/mongodb-literals.js';
 import { compileUpdate, upsertBase } from './update.js';
 
@@ -8,7 +8,11 @@ function apply(
   update: object,
   options: { matched?: number; filters?: object[]; inserting?: boolean } = {},
 ): unknown {
-  const updater = compileUpdate(bson(update), (options.filters ?? []).map(bson) as Value[], new Map());
+  const updater = compileUpdate(
+    bson(update),
+    (options.filters ?? []).map((filter) => bson(filter)),
+    new Map(),
+  );
   return plain(
     updater.apply(bson(doc) as Doc, { matched: options.matched ?? null, inserting: options.inserting ?? false }),
   );
@@ -73,7 +77,7 @@ describe('update', () => {
     [{ a: 1 }, { $set: { 'a..b': 1 } }, 56],
     [{ a: 1 }, [{ $group: { _id: 1 } }], 72],
   ])('%j with %j is error %i', (doc, update, code) => {
-    expect(() => apply(doc, update)).toThrowError(expect.objectContaining({ code }) as Error);
+    expect(() => apply(doc, update)).toThrow(expect.objectContaining({ code }) as Error);
   });
 
   it('an upsert starts from the equalities of its query', () => {
