@@ -20,7 +20,7 @@ export async function down(options: DownVerbOptions): Promise<number> {
 
 export async function takeDown(layout: Layout, options: DownVerbOptions): Promise<number> {
   const started = performance.now();
-  const renderer = await chooseRenderer(options, []);
+  const renderer = await chooseRenderer(options, 'down');
   const interrupts = watchInterrupts((signal) =>
     renderer.handle({ type: 'note', text: `${signal}: the stop goes on; once more = kill what is left` }),
   );

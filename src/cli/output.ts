@@ -5,13 +5,13 @@ import type { Renderer } from './render/renderer.js';
 import { paint, wantsColor } from './render/text.js';
 
 /** The renderer for whoever is listening: NDJSON with `--json`, moving rows on a terminal, plain lines elsewhere. */
-export async function chooseRenderer(options: GlobalOptions, units: readonly string[]): Promise<Renderer> {
+export async function chooseRenderer(options: GlobalOptions, verb: 'up' | 'down'): Promise<Renderer> {
   const out = (text: string): void => void process.stdout.write(text);
   const err = (text: string): void => void process.stderr.write(text);
   if (options.json) return ndjsonRenderer(out);
   const colors = paint(wantsColor(process.stdout, process.env, options.color));
   const moving = process.stdout.isTTY && process.env['TERM'] !== 'dumb' && (process.env['CI'] ?? '') === '';
-  if (!moving || units.length === 0) return plainRenderer(out, err, colors, units.length === 0 ? 'down' : 'up');
+  if (!moving || verb === 'down') return plainRenderer(out, err, colors, verb);
   const { ttyRenderer } = await import('./render/tty.js');
-  return ttyRenderer(out, err, colors, units);
+  return ttyRenderer(out, err, colors);
 }

@@ -98,7 +98,7 @@ async function bringUp(
   options: UpVerbOptions,
 ): Promise<number> {
   const started = performance.now();
-  const renderer = await chooseRenderer(options, startOrder(stackGraph(settings)));
+  const renderer = await chooseRenderer(options, 'up');
   const interrupts = watchInterrupts((signal) =>
     renderer.handle({ type: 'note', text: `${signal}: rolling back; once more = at once` }),
   );

@@ -11,7 +11,7 @@ export function wire(layout: Layout, emit: (event: RunEvent) => void): RunContex
     layout,
     registry,
     spawn: async (launch) => (await import('../adapters/spawn.js')).spawnDetached(launch),
-    processManager: async () => (await import('../adapters/pm2.js')).createPm2(layout.pm2Home),
+    processManager: async () => (await import('../adapters/pm2.js')).createPm2(layout),
     emit,
   };
 }

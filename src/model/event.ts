@@ -6,12 +6,8 @@ import type { EngineMode } from './unit.js';
  * `at` is unix ms and is added by the emitter.
  */
 export type RunEvent =
-  | {
-      readonly type: 'plan';
-      readonly verb: 'up' | 'down';
-      readonly environment: string;
-      readonly lines: readonly string[];
-    }
+  /** The units of this run, in the order in which they are proven and printed. */
+  | { readonly type: 'plan'; readonly units: readonly string[] }
   | { readonly type: 'header'; readonly text: string }
   | { readonly type: 'step-start'; readonly unit: string; readonly text: string }
   /** What is being waited for right now. */

@@ -40,6 +40,7 @@ interface Undo {
 export async function runUp(context: RunContext, settings: Settings, plan: UpPlan, options: UpOptions): Promise<UpOutcome> {
   const planned = plannedFailure(plan);
   if (planned) return { failure: planned, rolledBack: [], urls: [] };
+  context.emit({ type: 'plan', units: plan.steps.map((step) => step.unit) });
   const run = new UpRun(context, settings, plan, options);
   const failure = await run.execute();
   if (failure === null) return { failure, rolledBack: [], urls: await reachableUrls(settings) };

@@ -8,58 +8,77 @@ const WORTH_A_LINE_MS = 500;
 
 /** For pipes, files and dumb terminals: one line per fact, nothing that moves. */
 export function plainRenderer(out: Write, err: Write, colors: Paint, verb: 'up' | 'down'): Renderer {
-  const pending = new Map<string, NodeJS.Timeout>();
-  const settle = (unit: string): void => {
-    clearTimeout(pending.get(unit));
-    pending.delete(unit);
-  };
-  /** Counters change too often for lines; what an ordered stop waits for is said once a unit. */
+  const waits = new Waits(out);
+  /** While starting, progress is a counter that changes too often for lines; a stop says what it waits for. */
   let stopping = verb === 'down';
   return {
     handle(event: RunEvent) {
       switch (event.type) {
         case 'header':
-          return out(`${colors.strong(event.text)}\n`);
+          out(`${colors.strong(event.text)}\n`);
+          break;
         case 'plan':
-          return out(event.lines.map((line) => `${line}\n`).join(''));
         case 'step-start':
-          return undefined;
+          break;
         case 'step-progress':
-          if (stopping && !pending.has(event.unit)) {
-            pending.set(
-              event.unit,
-              setTimeout(() => out(`.. ${event.unit.padEnd(10)} ${event.text}\n`), WORTH_A_LINE_MS).unref(),
-            );
-          }
-          return undefined;
+          if (stopping) waits.begin(event.unit, event.text);
+          break;
         case 'step-done':
-          settle(event.unit);
-          return out(`${event.changed ? colors.good('ok') : colors.weak('ok')} ${stepLine(event).trimEnd()}\n`);
+          waits.end(event.unit);
+          out(`${event.changed ? colors.good('ok') : colors.weak('ok')} ${stepLine(event).trimEnd()}\n`);
+          break;
         case 'step-failed':
-          return settle(event.unit);
+          waits.end(event.unit);
+          break;
         case 'note':
-          return out(`${event.text}\n`);
+          out(`${event.text}\n`);
+          break;
         case 'warning':
-          return err(`${colors.warn('warning:')} ${event.text}\n`);
+          err(`${colors.warn('warning:')} ${event.text}\n`);
+          break;
         case 'rollback':
           stopping = true;
-          return event.units.length > 0 ? out(`rolling back: ${event.units.join(', ')}\n`) : undefined;
+          if (event.units.length > 0) out(`rolling back: ${event.units.join(', ')}\n`);
+          break;
         case 'failed':
-          for (const unit of [...pending.keys()]) settle(unit);
-          return err(`${colors.bad(failureText(event.failure, event.rolledBack))}\n`);
+          waits.endAll();
+          err(`${colors.bad(failureText(event.failure, event.rolledBack))}\n`);
+          break;
         case 'done':
-          return out(
-            doneLines(event)
-              .map((line) => `${line}\n`)
-              .join(''),
-          );
+          for (const line of doneLines(event)) out(`${line}\n`);
+          break;
         default:
-          return unreachable(event);
+          unreachable(event);
       }
     },
     end() {
-      for (const unit of [...pending.keys()]) settle(unit);
+      waits.endAll();
       return Promise.resolve();
     },
   };
+}
+
+/** What is being waited for, a line per unit, and only when it takes long enough to wonder. */
+class Waits {
+  readonly #timers = new Map<string, NodeJS.Timeout>();
+  readonly #out: Write;
+
+  constructor(out: Write) {
+    this.#out = out;
+  }
+
+  begin(unit: string, text: string): void {
+    if (this.#timers.has(unit)) return;
+    const say = (): void => this.#out(`.. ${unit.padEnd(10)} ${text}\n`);
+    this.#timers.set(unit, setTimeout(say, WORTH_A_LINE_MS).unref());
+  }
+
+  end(unit: string): void {
+    clearTimeout(this.#timers.get(unit));
+    this.#timers.delete(unit);
+  }
+
+  endAll(): void {
+    for (const unit of [...this.#timers.keys()]) this.end(unit);
+  }
 }

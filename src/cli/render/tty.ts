@@ -1,5 +1,6 @@
 import { Listr, type ListrTaskWrapper, type DefaultRenderer, type SimpleRenderer } from 'listr2';
 import type { RunEvent } from '../../model/event.js';
+import { unreachable } from '../../util/unreachable.js';
 import { plainRenderer } from './plain.js';
 import type { Renderer, Write } from './renderer.js';
 import { stepLine, type Paint } from './text.js';
@@ -18,15 +19,16 @@ interface PromiseWithResolversLike {
 }
 
 /** For a terminal: a row per unit that moves while it is worked on; everything after the rows is plain. */
-export function ttyRenderer(out: Write, err: Write, colors: Paint, units: readonly string[]): Renderer {
+export function ttyRenderer(out: Write, err: Write, colors: Paint): Renderer {
   const plain = plainRenderer(out, err, colors, 'up');
-  const rows = units.map((unit): Row => ({ unit, done: withResolvers(), task: undefined }));
+  let rows: readonly Row[] = [];
   let listing: Promise<unknown> | undefined;
   let tail = Promise.resolve();
 
   const rowOf = (unit: string): Row | undefined => rows.find((row) => row.unit === unit);
-  const start = (): void => {
-    listing ??= new Listr(
+  const show = (units: readonly string[]): void => {
+    rows = units.map((unit): Row => ({ unit, done: withResolvers(), task: undefined }));
+    listing = new Listr(
       rows.map((row) => ({
         title: row.unit,
         task: (_context: unknown, task: Task) => {
@@ -42,49 +44,48 @@ export function ttyRenderer(out: Write, err: Write, colors: Paint, units: readon
       },
     ).run();
   };
-  /** Freezes the rows that are still moving, so that plain lines can follow. */
-  const finishRows = (event: RunEvent): void => {
-    if (!listing) return;
-    const failedUnit = event.type === 'failed' ? event.failure.unit : undefined;
-    for (const row of rows) row.done.reject(new Error(row.unit === failedUnit ? 'failed' : 'not done'));
-  };
+  /** Plain lines come after the rows have come to rest. */
   const after = (event: RunEvent): void => {
-    const rowsShown = listing ?? Promise.resolve();
-    tail = tail.then(() => rowsShown).then(() => plain.handle(event));
+    const rest = listing ?? Promise.resolve();
+    tail = tail.then(() => rest).then(() => plain.handle(event));
   };
 
   return {
     handle(event) {
       switch (event.type) {
+        case 'plan':
+          show(event.units);
+          break;
         case 'step-start':
-          start();
-          return;
+          break;
         case 'step-progress': {
           const task = rowOf(event.unit)?.task;
           if (task) task.output = event.text;
-          return;
+          break;
         }
         case 'step-done': {
           const row = rowOf(event.unit);
-          if (!row) return after(event);
-          if (row.task) row.task.title = stepLine(event);
-          row.done.resolve();
-          return;
+          if (row?.task) row.task.title = stepLine(event);
+          row?.done.resolve();
+          break;
         }
         case 'step-failed':
           rowOf(event.unit)?.done.reject(new Error('failed'));
-          return;
+          break;
         case 'header':
-        case 'plan':
-          return plain.handle(event);
         case 'note':
         case 'warning':
-          return listing ? after(event) : plain.handle(event);
+          if (listing) after(event);
+          else plain.handle(event);
+          break;
         case 'rollback':
         case 'failed':
         case 'done':
-          finishRows(event);
-          return after(event);
+          for (const row of rows) row.done.reject(new Error('not done'));
+          after(event);
+          break;
+        default:
+          unreachable(event);
       }
     },
     end: () => tail,
