@@ -81,7 +81,9 @@ function wireBench(kind: 'real' | 'embedded'): Bench {
       proxy = await startProxy(rabbit?.port ?? (await project.startEmbedded('rabbitmq')).port);
       const uri = mongoUri ?? (hasDocuments ? (await project.startEmbedded('mongodb')).url : null);
       store =
-        uri === null ? new MemoryStore() : createMongoStore({ uri, name: 'contract', namespace: `c${process.pid}-${kind}` });
+        uri === null
+          ? new MemoryStore()
+          : createMongoStore({ uri, name: 'contract', namespace: `c${process.pid}-${kind}` });
     },
     tearDown: async () => {
       await store.close();
