@@ -57,8 +57,19 @@ function start(settings: Partial<RabbitmqSettings> = {}): ChildProcess {
     env: {},
     settingsDigest: 'x',
     settings: {
-      uri: null, host: '127.0.0.1', port, dataDir: join(root, '.memt/data/rabbitmq'), dataDirConfigured: false, binary: null, engine: 'embedded', adopt: true,
-      vhost: 'shop', user: 'guest', password: 'guest', managementPort: null, ...settings,
+      uri: null,
+      host: '127.0.0.1',
+      port,
+      dataDir: join(root, '.memt/data/rabbitmq'),
+      dataDirConfigured: false,
+      binary: null,
+      engine: 'embedded',
+      adopt: true,
+      vhost: 'shop',
+      user: 'guest',
+      password: 'guest',
+      managementPort: null,
+      ...settings,
     } satisfies RabbitmqSettings,
     engines: { mongodb: null, rabbitmq: null },
   };
@@ -74,12 +85,19 @@ function start(settings: Partial<RabbitmqSettings> = {}): ChildProcess {
 
 function exitOf(child: ChildProcess): Promise<number | string | null> {
   if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(child.exitCode ?? child.signalCode);
-  return withDeadline(new Promise((resolve) => child.once('exit', (code, signal) => resolve(code ?? signal))), 10_000, 'the end of the broker');
+  return withDeadline(
+    new Promise((resolve) => child.once('exit', (code, signal) => resolve(code ?? signal))),
+    10_000,
+    'the end of the broker',
+  );
 }
 
 async function connected(vhost = 'shop'): Promise<ChannelModel> {
   const connection = await poll(
-    () => connect(`amqp://guest:guest@127.0.0.1:${port}/${encodeURIComponent(vhost)}`, { noDelay: true }).catch(() => undefined),
+    () =>
+      connect(`amqp://guest:guest@127.0.0.1:${port}/${encodeURIComponent(vhost)}`, { noDelay: true }).catch(
+        () => undefined,
+      ),
     { everyMs: 10, ms: 10_000, what: 'the embedded broker' },
   );
   connection.on('error', () => undefined);
@@ -88,7 +106,10 @@ async function connected(vhost = 'shop'): Promise<ChannelModel> {
 
 function log(): { level: string; text: string }[] {
   const text = readFileSync(join(root, '.memt/logs/rabbitmq.ndjson'), 'utf8');
-  return text.trim().split('\n').map((line) => JSON.parse(line) as { level: string; text: string });
+  return text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { level: string; text: string });
 }
 
 async function status(): Promise<unknown> {
@@ -175,8 +196,16 @@ describe('kill -9 of the embedded broker', () => {
     await exitOf(broker);
     start();
     const again = await connected();
-    const got = (await drain(again, 'q')).map((message) => [message.content.toString(), message.fields.redelivered, message.properties.headers?.['x-delivery-count']]);
-    expect(got).toEqual([['held', true, 1], ['waiting', false, undefined], ['last', false, undefined]]);
+    const got = (await drain(again, 'q')).map((message) => [
+      message.content.toString(),
+      message.fields.redelivered,
+      message.properties.headers?.['x-delivery-count'] as unknown,
+    ]);
+    expect(got).toEqual([
+      ['held', true, 1],
+      ['waiting', false, undefined],
+      ['last', false, undefined],
+    ]);
     await again.close();
   });
 });
@@ -199,8 +228,17 @@ describe('a restart of the embedded broker', () => {
     await channel.bindQueue('kept', 'topic', 'a.*');
     await channel.bindQueue('kept', 'topic', 'gone');
     await channel.unbindQueue('kept', 'topic', 'gone');
-    for (const [key, persistent] of [['a.1', true], ['a.2', false], ['a.3', true]] as const) channel.publish('topic', key, Buffer.from(key), { persistent });
-    channel.sendToQueue('timed', Buffer.from('t'), { persistent: true, priority: 3, headers: { bytes: Buffer.from([1, 2, 255]) } });
+    for (const [key, persistent] of [
+      ['a.1', true],
+      ['a.2', false],
+      ['a.3', true],
+    ] as const)
+      channel.publish('topic', key, Buffer.from(key), { persistent });
+    channel.sendToQueue('timed', Buffer.from('t'), {
+      persistent: true,
+      priority: 3,
+      headers: { bytes: Buffer.from([1, 2, 255]) },
+    });
     await channel.waitForConfirms();
     const error = new Promise<Error>((resolve) => connection.once('error', resolve));
     const closed = new Promise<void>((resolve) => connection.once('close', () => resolve()));
@@ -209,18 +247,30 @@ describe('a restart of the embedded broker', () => {
     expect(await exitOf(broker)).toBe(0);
     expect(performance.now() - asked).toBeLessThan(1000);
     await withDeadline(closed, 5000, 'the close');
-    expect(await Promise.race([error.then((one) => one.message), closed.then(() => 'closed without an error')])).toMatch(/320|closed without an error/);
+    expect(
+      await Promise.race([error.then((one) => one.message), closed.then(() => 'closed without an error')]),
+    ).toMatch(/320|closed without an error/);
 
     start();
     const again = await connected();
     const on = await again.createConfirmChannel();
     on.on('error', () => undefined);
     await on.assertQueue('kept', { arguments: { 'x-max-length': 100, 'x-dead-letter-exchange': 'other' } });
-    expect((await drain(again, 'kept')).map((message) => [message.content.toString(), message.fields.routingKey, message.fields.redelivered])).toEqual([
-      ['a.1', 'a.1', false], ['a.3', 'a.3', false],
+    expect(
+      (await drain(again, 'kept')).map((message) => [
+        message.content.toString(),
+        message.fields.routingKey,
+        message.fields.redelivered,
+      ]),
+    ).toEqual([
+      ['a.1', 'a.1', false],
+      ['a.3', 'a.3', false],
     ]);
     const timed = await on.get('timed');
-    expect(timed && [timed.properties.priority, timed.properties.headers?.['bytes'] as Buffer]).toEqual([3, Buffer.from([1, 2, 255])]);
+    expect(timed && [timed.properties.priority, timed.properties.headers?.['bytes'] as Buffer]).toEqual([
+      3,
+      Buffer.from([1, 2, 255]),
+    ]);
     const returned: string[] = [];
     on.on('return', (message: { fields: { routingKey: string } }) => returned.push(message.fields.routingKey));
     for (const key of ['a.4', 'gone', 'x.y']) on.publish('topic', key, Buffer.from(key), { mandatory: true });
@@ -266,8 +316,16 @@ describe('the embedded broker as a process', () => {
   it('says whose it is, and answers on its control socket', async () => {
     start();
     const connection = await connected();
-    const properties = connection.connection.serverProperties as unknown as { product: string; version: string; memt: { id: string; project: string } };
-    expect(properties).toMatchObject({ product: 'memt embedded broker', version: '3.10.8', memt: { id: layoutOf(root).id, project: 'shop' } });
+    const properties = connection.connection.serverProperties as unknown as {
+      product: string;
+      version: string;
+      memt: { id: string; project: string };
+    };
+    expect(properties).toMatchObject({
+      product: 'memt embedded broker',
+      version: '3.10.8',
+      memt: { id: layoutOf(root).id, project: 'shop' },
+    });
     expect(await status()).toMatchObject({ state: 'healthy', ports: [port], failure: null, facts: { connections: 1 } });
     await connection.close();
   });

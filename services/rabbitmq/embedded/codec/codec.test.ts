@@ -42,7 +42,8 @@ describe('tables', () => {
 
   it('cut at any byte are refused, never read beyond their end', () => {
     const bytes = encodeTable(table);
-    for (let cut = 0; cut < bytes.length; cut += 1) expect(() => decodeTable(bytes.subarray(0, cut))).toThrow(SyntaxTrouble);
+    for (let cut = 0; cut < bytes.length; cut += 1)
+      expect(() => decodeTable(bytes.subarray(0, cut))).toThrow(SyntaxTrouble);
   });
 
   it('nested without end are refused', () => {
@@ -71,9 +72,34 @@ describe('methods', () => {
   const samples: { readonly [N in MethodName]?: Args<N> } = {
     'connection.start-ok': { properties: table, mechanism: 'PLAIN', response: Buffer.from('\0a\0b'), locale: 'en_US' },
     'connection.tune': { channelMax: 2047, frameMax: 131_072, heartbeat: 60 },
-    'queue.declare': { queue: 'q', passive: false, durable: true, exclusive: false, autoDelete: true, nowait: true, arguments: table },
-    'exchange.declare': { exchange: 'x', type: 'topic', passive: true, durable: false, autoDelete: true, internal: true, nowait: false, arguments: new Map() },
-    'basic.consume': { queue: 'q', consumerTag: 't', noLocal: false, noAck: true, exclusive: false, nowait: true, arguments: new Map() },
+    'queue.declare': {
+      queue: 'q',
+      passive: false,
+      durable: true,
+      exclusive: false,
+      autoDelete: true,
+      nowait: true,
+      arguments: table,
+    },
+    'exchange.declare': {
+      exchange: 'x',
+      type: 'topic',
+      passive: true,
+      durable: false,
+      autoDelete: true,
+      internal: true,
+      nowait: false,
+      arguments: new Map(),
+    },
+    'basic.consume': {
+      queue: 'q',
+      consumerTag: 't',
+      noLocal: false,
+      noAck: true,
+      exclusive: false,
+      nowait: true,
+      arguments: new Map(),
+    },
     'basic.deliver': { consumerTag: 't', deliveryTag: 2 ** 40 + 7, redelivered: true, exchange: 'x', routingKey: 'k' },
     'basic.nack': { deliveryTag: 9, multiple: true, requeue: false },
     'channel.close': { code: 406, text: 'why', classId: 50, methodId: 10 },
@@ -89,7 +115,8 @@ describe('methods', () => {
     const writer = new Writer();
     writeMethod(writer, name, samples[name] as never);
     const bytes = writer.done();
-    for (let cut = 4; cut < bytes.length; cut += 1) expect(() => readMethod(bytes.subarray(0, cut))).toThrow(SyntaxTrouble);
+    for (let cut = 4; cut < bytes.length; cut += 1)
+      expect(() => readMethod(bytes.subarray(0, cut))).toThrow(SyntaxTrouble);
     expect(() => readMethod(Buffer.concat([bytes, Buffer.of(0)]))).toThrow('longer than its fields');
   });
 
@@ -101,15 +128,37 @@ describe('methods', () => {
       const title = name.replace(/(^|[.-])(\w)/g, (_, _dot: string, letter: string) => letter.toUpperCase());
       expect(theirs[title], name).toBe(classId * 65_536 + methodId);
     }
-    const frame = theirs.encodeMethod(theirs['QueueDeclare'] ?? 0, 3, { queue: 'q', durable: true, nowait: true, arguments: { a: 1, b: 'two' } });
+    const frame = theirs.encodeMethod(theirs['QueueDeclare'] ?? 0, 3, {
+      queue: 'q',
+      durable: true,
+      nowait: true,
+      arguments: { a: 1, b: 'two' },
+    });
     const seen: unknown[] = [];
     new FrameReader().push(frame, (type, channel, payload) => seen.push(type, channel, readMethod(payload)) > 0);
     expect(seen).toMatchObject([
-      1, 3, { name: 'queue.declare', args: { queue: 'q', passive: false, durable: true, exclusive: false, autoDelete: false, nowait: true } },
+      1,
+      3,
+      {
+        name: 'queue.declare',
+        args: { queue: 'q', passive: false, durable: true, exclusive: false, autoDelete: false, nowait: true },
+      },
     ]);
     const writer = new Writer();
-    writeMethod(writer, 'basic.deliver', { consumerTag: 't', deliveryTag: 5, redelivered: true, exchange: 'x', routingKey: 'k' });
-    expect(theirs.decode(theirs['BasicDeliver'] ?? 0, writer.done().subarray(4))).toMatchObject({ consumerTag: 't', deliveryTag: 5, redelivered: true, exchange: 'x', routingKey: 'k' });
+    writeMethod(writer, 'basic.deliver', {
+      consumerTag: 't',
+      deliveryTag: 5,
+      redelivered: true,
+      exchange: 'x',
+      routingKey: 'k',
+    });
+    expect(theirs.decode(theirs['BasicDeliver'] ?? 0, writer.done().subarray(4))).toMatchObject({
+      consumerTag: 't',
+      deliveryTag: 5,
+      redelivered: true,
+      exchange: 'x',
+      routingKey: 'k',
+    });
   });
 
   it('that nobody knows are told apart', () => {
@@ -120,16 +169,38 @@ describe('methods', () => {
 describe('properties', () => {
   it('come back as they were, and as amqplib writes them', () => {
     const given = {
-      contentType: 'text/plain', contentEncoding: 'utf-8', headers: encodeTable(table), deliveryMode: 2, priority: 9, correlationId: 'c', replyTo: 'r', expiration: '10',
-      messageId: 'm', timestamp: 1_700_000_000n, type: 't', userId: 'u', appId: 'a', clusterId: 'cl',
+      contentType: 'text/plain',
+      contentEncoding: 'utf-8',
+      headers: encodeTable(table),
+      deliveryMode: 2,
+      priority: 9,
+      correlationId: 'c',
+      replyTo: 'r',
+      expiration: '10',
+      messageId: 'm',
+      timestamp: 1_700_000_000n,
+      type: 't',
+      userId: 'u',
+      appId: 'a',
+      clusterId: 'cl',
     };
     expect(readProperties(encodeProperties(given))).toEqual(given);
     expect(headersOf(given)).toEqual(table);
     expect(readProperties(encodeProperties({}))).toEqual({});
-    const frame = theirs.encodeProperties(60, 1, 10, { messageId: 'm', deliveryMode: 2, priority: 3, headers: { a: 'b' } });
+    const frame = theirs.encodeProperties(60, 1, 10, {
+      messageId: 'm',
+      deliveryMode: 2,
+      priority: 3,
+      headers: { a: 'b' },
+    });
     const size = frame.readUInt32BE(3);
     const read = readProperties(frame.subarray(7 + 12, 7 + size));
-    expect({ ...read, headers: headersOf(read) }).toEqual({ messageId: 'm', deliveryMode: 2, priority: 3, headers: new Map([['a', text('b')]]) });
+    expect({ ...read, headers: headersOf(read) }).toEqual({
+      messageId: 'm',
+      deliveryMode: 2,
+      priority: 3,
+      headers: new Map([['a', text('b')]]),
+    });
   });
 
   it('with more flags or bytes than known are refused', () => {
@@ -151,9 +222,19 @@ describe('frames', () => {
       const reader = new FrameReader();
       const seen: [number, number, number][] = [];
       for (let at = 0; at < bytes.length; at += step) {
-        reader.push(bytes.subarray(at, at + step), (type, channel, payload) => seen.push([type, channel, payload.length]) > 0);
+        reader.push(
+          bytes.subarray(at, at + step),
+          (type, channel, payload) => seen.push([type, channel, payload.length]) > 0,
+        );
       }
-      expect(seen, `in steps of ${step}`).toEqual([[1, 1, 5], [2, 2, 14], [3, 2, 131_064], [3, 2, 131_064], [3, 2, 37_872], [8, 0, 0]]);
+      expect(seen, `in steps of ${step}`).toEqual([
+        [1, 1, 5],
+        [2, 2, 14],
+        [3, 2, 131_064],
+        [3, 2, 131_064],
+        [3, 2, 37_872],
+        [8, 0, 0],
+      ]);
     }
   });
 

@@ -5,7 +5,7 @@ import { contentOf, deadLetter, deathsOf, isCycle, keysOf } from './dead-letter.
 import type { Exchange } from './exchange.js';
 import type { Entry, Message } from './message.js';
 import type { DeathReason, Queue } from './queue.js';
-import { Store } from './store.js';
+import { Store, type StoreOptions } from './store.js';
 import { isLogged } from './topology.js';
 import { refused } from './trouble.js';
 import { VirtualHost } from './vhost.js';
@@ -27,13 +27,9 @@ export interface Outcome {
   readonly durable: boolean;
 }
 
-export interface EngineOptions {
+export interface EngineOptions extends StoreOptions {
   readonly dataDir: string;
   readonly vhosts: readonly string[];
-  readonly onRepair: (text: string) => void;
-  /** The log cannot be written any more: what is there can be consumed, nothing durable is accepted. */
-  readonly onFailed: (error: FailureError) => void;
-  readonly onCompacted: (error: unknown) => void;
 }
 
 const NO_HEADERS = new Map<string, never>();

@@ -1,5 +1,5 @@
 import type { FailureError } from '../../../../src/model/failure.js';
-import { compactionDue, openWal, RECORD_OVERHEAD, type Wal } from '../../../../src/wal/wal.js';
+import { compactionDue, openWal, RECORD_OVERHEAD, type Disk, type Wal } from '../../../../src/wal/wal.js';
 import {
   decodeRecord,
   encodeDelivered,
@@ -23,6 +23,8 @@ export interface StoreOptions {
   readonly onRepair: (text: string) => void;
   readonly onFailed: (error: FailureError) => void;
   readonly onCompacted: (error: unknown) => void;
+  /** Replaced by tests of full disks. */
+  readonly disk?: Disk;
 }
 
 /** Estimated bytes of a message's record beside its content. */
@@ -56,6 +58,7 @@ export class Store {
       onRecord: (payload) => replay.record(payload),
       onRepair: options.onRepair,
       onFailed: options.onFailed,
+      ...(options.disk ? { disk: options.disk } : {}),
     });
     const store = new Store(wal, options, topology);
     store.lastMessage = replay.lastMessage;

@@ -43,7 +43,7 @@ export class Connection {
   private capabilities: Table = new Map();
   private channelMax = CHANNEL_MAX;
   private head: Buffer | null = Buffer.alloc(0);
-  private deadline: NodeJS.Timeout | null = null;
+  private deadline: NodeJS.Timeout | undefined;
   private readonly heartbeat = new Heartbeat();
   private flushing = false;
   private stalled = false;
@@ -312,7 +312,8 @@ export class Connection {
   }
 
   private readonly caughtUp = (): void => {
-    if (!this.stalled || this.state === 'closed' || this.socket.writableLength + this.writer.size > CONGESTED / 2) return;
+    if (!this.stalled || this.state === 'closed' || this.socket.writableLength + this.writer.size > CONGESTED / 2)
+      return;
     this.stalled = false;
     for (const channel of [...this.channels.values()]) channel.pump();
   };
@@ -344,7 +345,6 @@ export class Connection {
   }
 
   private clearDeadline(): void {
-    if (this.deadline) clearTimeout(this.deadline);
-    this.deadline = null;
+    clearTimeout(this.deadline);
   }
 }

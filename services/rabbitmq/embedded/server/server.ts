@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { FailureError } from '../../../../src/model/failure.js';
+import type { Disk } from '../../../../src/wal/wal.js';
 import { codeOf } from '../../../../src/util/errors.js';
 import { Engine } from '../engine/engine.js';
 import { AmqpError } from '../engine/trouble.js';
@@ -23,6 +24,8 @@ export interface BrokerOptions extends Identity {
   /** Proposed heartbeat in seconds; default 60. */
   readonly heartbeat?: number;
   readonly log?: BrokerLog;
+  /** Replaced by tests of full disks. */
+  readonly disk?: Disk;
 }
 
 /** A running broker. */
@@ -46,6 +49,7 @@ export async function createBroker(options: BrokerOptions): Promise<Broker> {
   const server = new Listener(options, log);
   server.engine = await Engine.open({
     dataDir: options.dataDir,
+    ...(options.disk ? { disk: options.disk } : {}),
     vhosts: [...new Set(['/', ...options.vhosts])],
     onRepair: (text) => log.warn(text),
     onFailed: (error) => {
