@@ -2,7 +2,7 @@ import { checkInstallation } from '../config/preflight.js';
 import { loadSettings } from '../config/load.js';
 import { EXIT } from '../model/exit.js';
 import { FAILURE_EXIT, FailureError, type Failure } from '../model/failure.js';
-import type { Settings } from '../model/settings.js';
+import type { Settings, WebSettings } from '../model/settings.js';
 import { stackGraph, planUp } from '../plan/up.js';
 import { startOrder } from '../plan/graph.js';
 import type { UpPlan } from '../plan/step.js';
@@ -166,6 +166,12 @@ async function underLock(
 
 function headline(settings: Settings): string {
   const { cpus, web, environment } = settings;
-  const instances = web ? ` -> ${web.workersReason} web instances` : '';
-  return `memt up   environment ${environment}; ${cpus.cpus} CPUs (${cpus.source})${instances}`;
+  return `memt up   environment ${environment}; ${cpus.cpus} CPUs (${cpus.source})${web ? webCount(web) : ''}`;
+}
+
+/** ` -> 2*2+1 = 5 web instances`, or ` -> 3 web instances (WEB_CONCURRENCY)` for a fixed number. */
+function webCount({ workers, workersReason }: WebSettings): string {
+  const formula = /^\d/.test(workersReason);
+  const noun = workers === 1 ? 'web instance' : 'web instances';
+  return formula ? ` -> ${workersReason} ${noun}` : ` -> ${workers} ${noun} (${workersReason.replace(/ = \d+$/, '')})`;
 }

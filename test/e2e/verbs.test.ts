@@ -52,8 +52,8 @@ describe('the four verbs on a machine with nothing but Node', () => {
       .map((line) => line.replace(/\s+/g, ' ').trim());
     expect(lines).toMatchInlineSnapshot(`
       [
-        "memt up environment local; C CPUs -> ecosystem.config.js = 3 web instances",
-        "ok mongodb EMBEDDED (no mongod found), answers as 7.0.0 127.0.0.1:<web+1> T s",
+        "memt up environment local; C CPUs -> 3 web instances (ecosystem.config.js)",
+        "ok mongodb EMBEDDED (no mongod found), answers as 7.0.0 127.0.0.1:<mongodb> T s",
         "ok rabbitmq EMBEDDED (no rabbitmq-server found), answers as 3.10.8 127.0.0.1:<rabbitmq> T s",
         "ok worker 2/2 consuming T s",
         "ok web 3/3 answering 127.0.0.1:<web> T s",
