@@ -1,5 +1,14 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -100,9 +109,16 @@ async function end(child: ChildProcess): Promise<void> {
 async function endEpmd(port: number): Promise<void> {
   const own = readdirSync('/proc')
     .map(Number)
-    .filter((pid) => Number.isInteger(pid) && statOf(pid)?.comm === 'epmd' && environmentOf(pid).includes(`ERL_EPMD_PORT=${port}`));
+    .filter(
+      (pid) =>
+        Number.isInteger(pid) && statOf(pid)?.comm === 'epmd' && environmentOf(pid).includes(`ERL_EPMD_PORT=${port}`),
+    );
   for (const pid of own) process.kill(pid, 'SIGKILL');
-  await poll(() => (own.every((pid) => ['Z', undefined].includes(statOf(pid)?.state)) ? true : undefined), { everyMs: 20, ms: 5000, what: 'the end of epmd' });
+  await poll(() => (own.every((pid) => ['Z', undefined].includes(statOf(pid)?.state)) ? true : undefined), {
+    everyMs: 20,
+    ms: 5000,
+    what: 'the end of epmd',
+  });
 }
 
 function environmentOf(pid: number): string[] {
