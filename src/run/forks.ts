@@ -35,7 +35,9 @@ export interface EngineUris {
 
 /** Settings of a forked unit as its process gets them. */
 function unitSettings(settings: Settings, unit: string): { readonly gracefulTimeoutMs: number } {
-  const found = settings.workers.find((worker) => worker.name === unit) ?? settings.web;
+  // Not part of the settings' digest: another `--timeout` must not restart what runs.
+  const web = settings.web && { ...settings.web, bootTimeoutMs: settings.timeouts.instanceMs };
+  const found = settings.workers.find((worker) => worker.name === unit) ?? web;
   if (!found) throw new Error(`${unit} is not in the settings`);
   return found;
 }
