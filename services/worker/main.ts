@@ -1,3 +1,5 @@
+import { loadAmqplib } from '../../src/adapters/amqplib.js';
+import { loadMongodb } from '../../src/adapters/mongodb.js';
 import { bootChild } from '../../src/child/boot.js';
 import type { Failure } from '../../src/model/failure.js';
 import type { WorkerSettings } from '../../src/model/settings.js';
@@ -113,7 +115,7 @@ child.control.handle('drain', drain);
 
 async function start(): Promise<void> {
   // Loaded while the engines still boot: the application finds them in the module cache.
-  await Promise.all([import('amqplib'), import('mongodb')]);
+  await Promise.all([loadAmqplib(), loadMongodb()]);
   await child.gate();
   waiting = false;
   const loaded = await loadTasks(settings, child.launch.root);

@@ -106,7 +106,7 @@ async function connect(
   events: LinkEvents,
   onBlocked: (reason: string | null) => void,
 ): Promise<Connected & { readonly blocked: () => string | null }> {
-  const amqplib = await import('amqplib');
+  const amqplib = await loadAmqplib();
   const opening = amqplib.connect(url, {
     // Without it every small frame waits for the delayed ACK: 44 ms instead of 0.8 ms.
     noDelay: true,
@@ -192,4 +192,9 @@ async function hangUp(model: ChannelModel, politeMs: number): Promise<void> {
 
 function innerOf(model: ChannelModel): Inner {
   return model.connection as unknown as Inner;
+}
+
+/** Loads the driver, which takes a while: a process that will need it does so while it waits for something else. */
+export function loadAmqplib(): Promise<typeof import('amqplib')> {
+  return import('amqplib');
 }

@@ -34,7 +34,7 @@ export function createMongoStore(options: {
   let opening: Promise<Collection<Row>> | null = null;
 
   const open = async (): Promise<Collection<Row>> => {
-    const { MongoClient } = await import('mongodb');
+    const { MongoClient } = await loadMongodb();
     client ??= new MongoClient(options.uri, {
       appName: options.name,
       maxPoolSize: 10,
@@ -188,4 +188,9 @@ function recordOf({ _id, expireAt: _expireAt, ...row }: Row): TaskRecord {
     finishedAt: row.finishedAt?.getTime() ?? null,
     dueAt: row.dueAt?.getTime() ?? null,
   };
+}
+
+/** Loads the driver, which takes a while: a process that will need it does so while it waits for something else. */
+export function loadMongodb(): Promise<typeof import('mongodb')> {
+  return import('mongodb');
 }
