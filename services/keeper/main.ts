@@ -33,7 +33,7 @@ if (turn.kind === 'held') {
       layout: child.layout,
       registry,
       spawn: spawnDetached,
-      processManager: () => createPm2(child.layout.pm2Home),
+      processManager: () => createPm2(child.layout),
       emit: () => undefined,
     },
     child.log,

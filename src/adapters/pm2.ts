@@ -4,6 +4,8 @@ import { FailureError } from '../model/failure.js';
 import type { ForkSpec, ManagedProcess, ProcessManager } from '../ports/process-manager.js';
 import { asError } from '../util/errors.js';
 import { withDeadline } from '../util/deadline.js';
+import type { Layout } from '../util/layout.js';
+import { MEMT_ENV } from '../model/launch.js';
 
 /** The part of pm2's API that memt uses; pm2's own types lack most of it (`treekill`, `pmx`, …). */
 interface Pm2 {
@@ -12,6 +14,7 @@ interface Pm2 {
   start(app: Record<string, unknown>, done: (error: unknown) => void): void;
   list(done: (error: unknown, list: Pm2Row[]) => void): void;
   delete(name: string, done: (error: unknown) => void): void;
+  getVersion(done: (error: unknown) => void): void;
 }
 interface Pm2Row {
   readonly name: string;
@@ -21,6 +24,8 @@ interface Pm2Row {
 
 const CONNECT_MS = 15_000;
 const CALL_MS = 10_000;
+/** A daemon that is not stopped or stuck answers within milliseconds, on a busy machine within some hundred. */
+const PING_MS = 5000;
 
 /** All that PM2 and its daemon may see of the environment; the application's own arrives through the launch file. */
 const ALLOWED = new Set([
@@ -32,9 +37,9 @@ const ALLOWED = new Set([
  * PM2 with a PM2_HOME of the project's own. Loading pm2 creates folders and reads generic names such as SECRET_KEY as its own,
  * and its daemon inherits our environment: so this process's environment is cut down to the allow-list first, for good.
  */
-export async function createPm2(home: string): Promise<ProcessManager> {
+export async function createPm2({ pm2Home: home, runDir }: Layout): Promise<ProcessManager> {
   mkdirSync(home, { recursive: true, mode: 0o700 });
-  scrubEnvironment(home);
+  scrubEnvironment(home, runDir);
   const pm2 = ((await import('pm2')) as unknown as { default: Pm2 }).default;
   const call = <T>(what: string, ms: number, run: (done: (error: unknown, value: T) => void) => void): Promise<T> =>
     withDeadline(
@@ -54,6 +59,8 @@ export async function createPm2(home: string): Promise<ProcessManager> {
   return {
     async connect() {
       await call<void>('connect to its daemon', CONNECT_MS, (done) => pm2.connect((error) => done(error, undefined)));
+      // The kernel accepts connections for a daemon that is stopped or stuck: only an answer proves it.
+      await call<void>('get an answer from its daemon', PING_MS, (done) => pm2.getVersion((error) => done(error, undefined)));
       return { daemonPid: Number(readFileSync(join(home, 'pm2.pid'), 'utf8')) };
     },
     fork: (spec) =>
@@ -73,20 +80,16 @@ export async function createPm2(home: string): Promise<ProcessManager> {
   };
 }
 
-/** The pid in `pm2.pid`, or null: for those who must not load pm2. */
-export function daemonPid(home: string): number | null {
-  try {
-    return Number(readFileSync(join(home, 'pm2.pid'), 'utf8')) || null;
-  } catch {
-    return null; // never started, or cleaned away
-  }
-}
-
-function scrubEnvironment(home: string): void {
+function scrubEnvironment(home: string, runDir: string): void {
   for (const name of Object.keys(process.env)) {
     if (!ALLOWED.has(name) && !name.startsWith('LC_') && !name.startsWith('MEMT_')) delete process.env[name];
   }
+  // The keeper's own; a daemon that it starts is not the keeper.
+  delete process.env[MEMT_ENV.instance];
+  delete process.env[MEMT_ENV.launch];
   Object.assign(process.env, {
+    // Marks the daemon, so that it is found even when its record is lost.
+    [MEMT_ENV.runDir]: runDir,
     PM2_HOME: home,
     PM2_SILENT: 'true',
     PM2_PROGRAMMATIC: 'true',

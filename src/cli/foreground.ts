@@ -7,33 +7,46 @@ import type { GlobalOptions } from './globals.js';
 
 /** How often we look whether somebody else has taken the stack down, ms. */
 const LOOK_EVERY_MS = 1000;
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/**
- * Streams the stack's logs until Ctrl-C or SIGTERM and then takes the stack down, or until a `memt down` elsewhere has.
- * Gives the exit code of the down.
- */
-export async function stayAttached(layout: Layout, options: GlobalOptions): Promise<number> {
-  const stop = new AbortController();
-  let asked = false as boolean;
-  const onSignal = (): void => {
-    asked = true;
-    stop.abort();
+/** Keeps this process with its stack. While it lives, a signal never just ends the process. */
+export class Attachment implements Disposable {
+  readonly #stop = new AbortController();
+  #asked = false;
+  readonly #onSignal = (): void => {
+    this.#asked = true;
+    this.#stop.abort();
   };
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const signal of signals) process.once(signal, onSignal);
-  const look = setInterval(() => {
-    if (!readStackFile(layout)) stop.abort();
-  }, LOOK_EVERY_MS);
-  await streamLogs({
-    logDir: layout.logDir,
-    units: [],
-    level: 'info',
-    signal: stop.signal,
-    write: (text) => process.stdout.write(text),
-  });
-  clearInterval(look);
-  for (const signal of signals) process.removeListener(signal, onSignal);
-  if (asked) return takeDown(layout, options);
-  process.stderr.write('The stack was taken down elsewhere.\n');
-  return EXIT.ok;
+
+  constructor() {
+    for (const signal of SIGNALS) process.on(signal, this.#onSignal);
+  }
+
+  /**
+   * Streams the stack's logs until Ctrl-C or SIGTERM and then takes the stack down, or until a `memt down` elsewhere has.
+   * Gives the exit code of the down.
+   */
+  async stay(layout: Layout, options: GlobalOptions): Promise<number> {
+    const look = setInterval(() => {
+      if (!readStackFile(layout)) this.#stop.abort();
+    }, LOOK_EVERY_MS);
+    try {
+      await streamLogs({
+        logDir: layout.logDir,
+        units: [],
+        level: 'info',
+        signal: this.#stop.signal,
+        write: (text) => process.stdout.write(text),
+      });
+    } finally {
+      clearInterval(look);
+    }
+    if (this.#asked) return takeDown(layout, options);
+    process.stderr.write('The stack was taken down elsewhere.\n');
+    return EXIT.ok;
+  }
+
+  [Symbol.dispose](): void {
+    for (const signal of SIGNALS) process.removeListener(signal, this.#onSignal);
+  }
 }

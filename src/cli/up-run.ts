@@ -33,10 +33,12 @@ export async function up(units: readonly string[], options: UpVerbOptions): Prom
   if (!installed.ok) throw new FailureError(installed.failure);
   const prepared = prepareStateDir(layout);
   if (!prepared.ok) throw new FailureError(prepared.failure);
+  if (!options.foreground) return bringUp(settings, layout, units, options);
+  const { Attachment } = await import('./foreground.js');
+  // From before the start on: a signal between its end and the stream of logs must not leave the stack behind.
+  using attachment = new Attachment();
   const code = await bringUp(settings, layout, units, options);
-  if (!options.foreground || code !== EXIT.ok) return code;
-  const { stayAttached } = await import('./foreground.js');
-  return stayAttached(layout, options);
+  return code === EXIT.ok ? await attachment.stay(layout, options) : code;
 }
 
 async function settingsOf(options: UpVerbOptions): Promise<Settings> {
@@ -131,7 +133,7 @@ async function underLock(
   const held = await takeLock(layout, 'up', interrupts, { cancelHolder: false, say });
   let failure: Failure | null = null;
   try {
-    if (held.before?.holder.verb === 'up' && held.before.outcome !== null) {
+    if (held.before?.holder.verb === 'up' && held.before.outcome !== null && !isOwn(held.before.outcome)) {
       // Many `up` at once have one result: the holder's failure is ours, too.
       failure = held.before.outcome;
       renderer.handle({ type: 'failed', failure, rolledBack: [] });
@@ -162,6 +164,11 @@ async function underLock(
   } finally {
     await held.lock.release(failure);
   }
+}
+
+/** Ctrl-C in one terminal is meant for the `up` in it, not for those that waited elsewhere: they go on. */
+function isOwn(outcome: Failure): boolean {
+  return outcome.kind === 'interrupted' || outcome.kind === 'terminated';
 }
 
 function headline(settings: Settings): string {

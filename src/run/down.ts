@@ -4,11 +4,11 @@ import type { ProcessManager } from '../ports/process-manager.js';
 import { statOf } from '../host/proc.js';
 import type { RunContext } from './context.js';
 import { forkGraceMs } from './forks.js';
-import { KEEPER, PM2_DAEMON } from './helpers.js';
+import { isStopped, KEEPER, PM2_DAEMON } from './helpers.js';
 import { livingRecord, livingRecords } from './processes.js';
 import { readStackFile, writeStackFile, type StackFile } from './stack-file.js';
 import { clearRunDir } from './state-dir.js';
-import { stopEngine, stopFork, stopHelper, sweepStrays, type StopOptions } from './stop-unit.js';
+import { DEFAULT_GRACE_MS, removeFork, stopEngine, stopFork, stopHelper, sweepStrays, type StopOptions } from './stop-unit.js';
 
 export interface DownOutcome {
   /** False when nothing ran. */
@@ -16,8 +16,6 @@ export interface DownOutcome {
   readonly failure: Failure | null;
 }
 
-/** Grace for a unit whose settings are not known any more, ms. */
-const DEFAULT_GRACE_MS = 30_000;
 const HELPER_GRACE_MS = 3000;
 
 /**
@@ -47,8 +45,8 @@ export async function runDown(context: RunContext, hurry: AbortSignal): Promise<
   };
 
   // The keeper first: it must not bring back what is being stopped. It would see the lock, too.
-  const manager = await connectIfAlive(context);
-  await manager?.remove(KEEPER, HELPER_GRACE_MS);
+  const manager = await connectIfAlive(context, optionsFor(PM2_DAEMON));
+  await removeFork(layout, manager, KEEPER, HELPER_GRACE_MS, optionsFor(KEEPER));
   await stopHelper(layout, KEEPER, HELPER_GRACE_MS, optionsFor(KEEPER));
   for (const unit of forkedUnits(records)) {
     await step(unit, 'draining', () => stopFork(layout, manager, unit, graceOf(stack, unit), optionsFor(unit)));
@@ -74,7 +72,7 @@ export async function runDown(context: RunContext, hurry: AbortSignal): Promise<
     }
   }
   const strays = await sweepStrays(layout, optionsFor('strays'));
-  if (strays > 0 && ran) emit({ type: 'note', text: `${strays} more ${strays === 1 ? 'process' : 'processes'} of this stack stopped` });
+  if (strays > 0) emit({ type: 'note', text: `${strays} ${ran ? 'more ' : ''}${strays === 1 ? 'process' : 'processes'} of this stack stopped` });
   const survivors = livingRecords(layout);
   const [failure = survivors.length > 0 ? survived(survivors) : null] = failures;
   if (failure) return { ran, failure };
@@ -82,15 +80,23 @@ export async function runDown(context: RunContext, hurry: AbortSignal): Promise<
   return { ran: ran || strays > 0, failure: null };
 }
 
-async function connectIfAlive(context: RunContext): Promise<ProcessManager | null> {
-  if (!livingRecord(context.layout, PM2_DAEMON)) return null;
+/** Null when no daemon runs. One that hangs is killed, so that it starts nothing again: its processes are then stopped by pid. */
+async function connectIfAlive(context: RunContext, options: StopOptions): Promise<ProcessManager | null> {
+  const { layout } = context;
+  const daemon = livingRecord(layout, PM2_DAEMON);
+  if (!daemon || daemon.pid === null) return null;
   try {
-    const manager = await context.processManager();
-    await manager.connect();
-    return manager;
-  } catch {
-    return null; // a hanging daemon: its processes are stopped by pid instead, and itself below
+    if (!isStopped(daemon.pid) && !options.hurry.aborted) {
+      const manager = await context.processManager();
+      await manager.connect();
+      return manager;
+    }
+  } catch (error) {
+    if (!(error instanceof FailureError)) throw error;
   }
+  context.emit({ type: 'note', text: "PM2's daemon does not answer: killed, and its processes are stopped one by one" });
+  await stopHelper(layout, PM2_DAEMON, 0, options);
+  return null;
 }
 
 /** Web first, then workers: the reverse of the order in which they depend on each other. */

@@ -42,6 +42,11 @@ function unitSettings(settings: Settings, unit: string): { readonly gracefulTime
   return found;
 }
 
+/** True when the settings have this unit and PM2 forks it. */
+export function isUnitOf(settings: Settings, unit: string): boolean {
+  return unit === 'web' ? settings.web !== null : settings.workers.some((worker) => worker.name === unit);
+}
+
 /** How long PM2 waits between SIGINT and SIGKILL for this unit, ms. */
 export function forkGraceMs(settings: Settings, unit: string): number {
   return unitSettings(settings, unit).gracefulTimeoutMs + KILL_SLACK_MS;
@@ -76,6 +81,12 @@ export async function forkUnit(
   const digest = settingsDigests(settings)[step.unit] ?? '';
   writeLaunchFile(layout, settings, step.unit, unitSettings(settings, step.unit), digest, uris);
   await Promise.all(instances.map((instance) => manager.fork(forkSpecOf(layout, settings, step.unit, instance))));
+}
+
+/** Makes the processes that are forked for the unit from now on what they were with these settings. */
+export function restoreUnit(layout: Layout, settings: Settings, unit: string, uris: EngineUris): void {
+  writeLaunchFile(layout, settings, unit, unitSettings(settings, unit), settingsDigests(settings)[unit] ?? '', uris);
+  openGate(layout, unit);
 }
 
 /** Lets the unit's processes import their application, now and at every later restart. */

@@ -1,20 +1,27 @@
 import { join } from 'node:path';
 import { identityFields, writeJournal } from '../host/journal-file.js';
+import { statOf } from '../host/proc.js';
+import { stopProcess } from '../host/stop.js';
+import { FailureError } from '../model/failure.js';
 import { MEMT_ENV } from '../model/launch.js';
 import type { Settings } from '../model/settings.js';
 import type { ForkSpec, ProcessManager } from '../ports/process-manager.js';
 import { ENTRIES } from '../util/entries.js';
 import type { Layout } from '../util/layout.js';
 import { writeLaunchFile } from './launch-file.js';
+import { identityIn, livingRecord } from './processes.js';
 
 export const KEEPER = 'keeper';
 export const PM2_DAEMON = 'pm2';
 
 const KEEPER_GRACE_MS = 3000;
 
-/** Connects to PM2 (starting its daemon when needed) and records the daemon's pid, so that any verb can find it without PM2. */
+/**
+ * Connects to PM2 (starting its daemon when needed) and records the daemon's pid, so that any verb can find it without PM2. A daemon of
+ * ours that hangs is killed and replaced: the processes that it has forked work on, watched by the keeper.
+ */
 export async function connectManager(manager: ProcessManager, layout: Layout): Promise<number> {
-  const { daemonPid } = await manager.connect();
+  const { daemonPid } = await connectOrReplace(manager, layout);
   writeJournal(layout.journalDir, {
     schema: 1,
     unit: PM2_DAEMON,
@@ -26,6 +33,26 @@ export async function connectManager(manager: ProcessManager, layout: Layout): P
     ports: [],
   });
   return daemonPid;
+}
+
+async function connectOrReplace(manager: ProcessManager, layout: Layout): Promise<{ readonly daemonPid: number }> {
+  const present = livingRecord(layout, PM2_DAEMON);
+  if (!present || present.pid === null || !isStopped(present.pid)) {
+    try {
+      return await manager.connect();
+    } catch (error) {
+      if (!present || !(error instanceof FailureError)) throw error;
+    }
+    manager.disconnect();
+  }
+  await stopProcess({ identity: identityIn(present), signal: 'SIGKILL', graceMs: 0 });
+  return manager.connect();
+}
+
+/** Stopped by Ctrl-Z, SIGSTOP or a debugger: it would not answer before its deadline, so there is no need to ask. */
+export function isStopped(pid: number): boolean {
+  const state = statOf(pid)?.state;
+  return state === 'T' || state === 't';
 }
 
 export function keeperSpec(layout: Layout): ForkSpec {

@@ -36,6 +36,31 @@ export interface LockOptions {
   readonly cancelHolder?: boolean;
 }
 
+/** How long waiters may take to read how our work ended, ms. */
+const RELEASE_MS = 500;
+/** How long a holder may take to say who it is, ms. */
+const HELLO_MS = 300;
+
+/** Who holds the lock right now: the verb, `?` when it does not say (it hangs), null when nobody does. */
+export async function lockedBy(name: string): Promise<string | null> {
+  let verb: string | null = null;
+  await new Promise<void>((resolve) => {
+    const socket = connect(addressOf(name));
+    const timer = setTimeout(() => socket.destroy(), HELLO_MS);
+    socket.once('connect', () => (verb = '?'));
+    socket.once('data', (data) => {
+      verb = /"verb":"([^"]*)"/.exec(String(data))?.[1] ?? '?';
+      socket.destroy();
+    });
+    socket.on('error', () => socket.destroy());
+    socket.once('close', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+  return verb;
+}
+
 /** The address: abstract on Linux (the kernel frees it with its owner: nothing to go stale), a file elsewhere. */
 function addressOf(name: string): string {
   return process.platform === 'linux' ? `\0${name}` : `/tmp/${name.replaceAll('/', '-')}.sock`;
@@ -83,7 +108,14 @@ function tryListen(options: LockOptions): Promise<HeldLock | null> {
       resolve({
         release: (outcome) =>
           new Promise((released) => {
-            server.close(() => released());
+            // A waiter that is stopped (Ctrl-Z) never closes its end: our own end must not hang on it.
+            const timer = setTimeout(() => {
+              for (const socket of waiters) socket.destroy();
+            }, RELEASE_MS);
+            server.close(() => {
+              clearTimeout(timer);
+              released();
+            });
             // The listener is gone at once; waiters hear the outcome and race for it.
             for (const socket of waiters) socket.end(JSON.stringify({ outcome }) + '\n');
           }),

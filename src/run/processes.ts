@@ -1,5 +1,6 @@
 import { ask } from '../control/client.js';
 import { readJournal, recordAlive } from '../host/journal-file.js';
+import type { ProcessIdentity } from '../host/proc.js';
 import type { JournalRecord } from '../model/journal.js';
 import type { Json } from '../model/record.js';
 import type { ChildStatus } from '../model/status.js';
@@ -14,6 +15,11 @@ export function livingRecords(layout: Layout): JournalRecord[] {
 /** The living record of one instance. */
 export function livingRecord(layout: Layout, instance: string): JournalRecord | undefined {
   return livingRecords(layout).find((record) => record.instance === instance);
+}
+
+/** The process that the record names. */
+export function identityIn(record: JournalRecord): ProcessIdentity {
+  return { pid: record.pid ?? 0, startTime: record.startTime, bootId: record.bootId };
 }
 
 export function controlSocket(layout: Layout, instance: string): string {

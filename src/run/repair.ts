@@ -1,9 +1,9 @@
-import { forgetJournal, readJournal, recordAlive } from '../host/journal-file.js';
 import { MEMT_ENV } from '../model/launch.js';
 import { pidsWithEnv, statOf } from '../host/proc.js';
 import type { Layout } from '../util/layout.js';
 import { readStackFile } from './stack-file.js';
-import { sweepStrays, type StopOptions } from './stop-unit.js';
+import { livingRecords } from './processes.js';
+import { forgetDead, sweepStrays, type StopOptions } from './stop-unit.js';
 
 /**
  * Mends what a crash left: forgets the dead, keeps the living that the journal names, stops processes of this project that it
@@ -11,17 +11,15 @@ import { sweepStrays, type StopOptions } from './stop-unit.js';
  * @returns one sentence for the user, or null when there was nothing to mend
  */
 export async function repair(layout: Layout, options: StopOptions): Promise<string | null> {
-  const records = readJournal(layout.journalDir);
-  const dead = records.filter((record) => !recordAlive(record));
-  for (const record of dead) forgetJournal(layout.journalDir, record.instance);
-  const alive = records.filter(recordAlive).flatMap((record) => record.pid ?? []);
-  if (dead.length === 0 && readStackFile(layout)?.phase === 'up') return null;
+  const dead = forgetDead(layout);
+  if (dead === 0 && readStackFile(layout)?.phase === 'up') return null;
+  const alive = livingRecords(layout).flatMap((record) => record.pid ?? []);
   const keep = descendantsOf(layout, new Set(alive));
   const strays = await sweepStrays(layout, options, (pid) => keep.has(pid));
-  if (dead.length === 0 && strays === 0) return null;
+  if (dead === 0 && strays === 0) return null;
   const parts = [
     ...(alive.length > 0 ? [`${alive.length} processes found alive`] : []),
-    ...(dead.length > 0 ? [`${dead.length} dead forgotten`] : []),
+    ...(dead > 0 ? [`${dead} dead forgotten`] : []),
     ...(strays > 0 ? [`${strays} orphans stopped`] : []),
   ];
   return `repaired after an unclean end: ${parts.join(', ')}`;

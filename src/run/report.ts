@@ -1,4 +1,5 @@
 import { residentBytes, uptimeMs } from '../host/proc.js';
+import type { Settings } from '../model/settings.js';
 import type { ChildStatus, InstanceStatus, StatusReport, UnitStatus } from '../model/status.js';
 import type { InstanceState, StackState, UnitState } from '../model/unit.js';
 import type { ProbeResult } from '../ports/engine.js';
@@ -7,6 +8,7 @@ import type { Layout } from '../util/layout.js';
 import { redactUri } from '../util/redact.js';
 import { describeProbe } from './engines.js';
 import { KEEPER, PM2_DAEMON } from './helpers.js';
+import { lockedBy } from './lock.js';
 import { childStatus, livingRecords } from './processes.js';
 import type { StackFile, StackUnit } from './stack-file.js';
 
@@ -21,15 +23,21 @@ export interface UnitNote {
 }
 
 /** One look at the whole stack. Loads no driver and starts nothing. */
-export async function report(stack: StackFile, layout: Layout, registry: Registry, options: ReportOptions): Promise<StatusReport> {
+export async function report(written: StackFile, layout: Layout, registry: Registry, options: ReportOptions): Promise<StatusReport> {
   const records = livingRecords(layout);
-  const units = await Promise.all(
-    stack.units.map((unit) =>
+  // Nobody works on it any more: the verb that did was killed.
+  const interrupted = written.phase !== 'up' && [null, 'keeper'].includes(await lockedBy(layout.lockName));
+  const stack: StackFile = interrupted ? { ...written, phase: 'up' } : written;
+  const looks = await Promise.all(
+    stack.units.filter(({ name }) => isConfigured(name, stack.settings)).map((unit) =>
       unit.name === 'mongodb' || unit.name === 'rabbitmq'
         ? engineStatus(unit, unit.name, stack, layout, registry, options)
         : forkStatus(unit, stack, layout, options),
     ),
   );
+  const units = looks
+    .map((unit) => (records.length === 0 && unit.state === 'failed' ? { ...unit, state: 'stopped' as const, reason: ALL_DEAD } : unit))
+    .map((unit) => (interrupted && records.length > 0 ? withInterruption(unit, written.phase) : unit));
   const { settings } = stack;
   const alive = (instance: string): 'running' | 'dead' => (records.some((record) => record.instance === instance) ? 'running' : 'dead');
   return {
@@ -42,6 +50,28 @@ export async function report(stack: StackFile, layout: Layout, registry: Registr
     workers: { cpus: settings.cpus.cpus, source: settings.cpus.source, wanted: settings.web?.workers ?? 0 },
     units,
   };
+}
+
+const ALL_DEAD = 'no process of this stack lives (the machine was restarted, or all was killed): memt up';
+
+/** A start or stop that was killed goes nowhere by itself. */
+function withInterruption(unit: UnitStatus, phase: StackFile['phase']): UnitStatus {
+  if (unit.state === 'healthy') return unit;
+  const next = phase === 'stopping' ? 'memt down was killed half-way: memt down, or memt up' : 'memt up was killed half-way: memt up';
+  return { ...unit, state: unit.state === 'starting' ? 'degraded' : unit.state, reason: `${unit.reason ?? unit.state}; ${next}` };
+}
+
+function isConfigured(name: string, { mongodb, rabbitmq, web, workers }: Settings): boolean {
+  switch (name) {
+    case 'mongodb':
+      return mongodb !== null;
+    case 'rabbitmq':
+      return rabbitmq !== null;
+    case 'web':
+      return web !== null;
+    default:
+      return workers.some((worker) => worker.name === name);
+  }
 }
 
 /** healthy: all are; down: none runs; starting: the rest is on its way; degraded: anything else. */
@@ -113,7 +143,7 @@ async function forkStatus(unit: StackUnit, stack: StackFile, layout: Layout, opt
   return {
     name: unit.name,
     state,
-    reason: state === 'healthy' ? null : (options.notes?.get(unit.name)?.reason ?? reason),
+    reason: state === 'healthy' ? null : (unit.instances.flatMap((one) => options.notes?.get(one)?.reason ?? [])[0] ?? reason),
     engine: null,
     version: null,
     url: web ? `http://${web.host}:${web.port}` : null,

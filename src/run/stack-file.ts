@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Settings } from '../model/settings.js';
 import type { EngineMode } from '../model/unit.js';
@@ -25,13 +25,13 @@ export interface StackUnit {
   readonly instances: readonly string[];
 }
 
-function fileOf(layout: Layout): string {
+export function stackFileOf(layout: Layout): string {
   return join(layout.runDir, 'stack.json');
 }
 
 export function readStackFile(layout: Layout): StackFile | null {
   try {
-    const stack = JSON.parse(readFileSync(fileOf(layout), 'utf8')) as StackFile;
+    const stack = JSON.parse(readFileSync(stackFileOf(layout), 'utf8')) as StackFile;
     return stack.schema === 1 ? stack : null;
   } catch {
     return null; // no stack has been started here, or its file is torn: the journal still names its processes
@@ -39,11 +39,7 @@ export function readStackFile(layout: Layout): StackFile | null {
 }
 
 export function writeStackFile(layout: Layout, stack: StackFile): void {
-  writeFileAtomic(fileOf(layout), JSON.stringify(stack));
-}
-
-export function forgetStackFile(layout: Layout): void {
-  rmSync(fileOf(layout), { force: true });
+  writeFileAtomic(stackFileOf(layout), JSON.stringify(stack));
 }
 
 /** A digest of the settings that a unit is started with: another digest means that it must be restarted to follow its config. */

@@ -1,12 +1,15 @@
 import { forgetJournal, readJournal, recordAlive } from '../host/journal-file.js';
-import { identityOf, pidsWithEnv, type ProcessIdentity } from '../host/proc.js';
+import { commandOf, identityOf, pidsWithEnv } from '../host/proc.js';
 import { stopProcess, type StopOutcome } from '../host/stop.js';
+import { FailureError } from '../model/failure.js';
 import type { JournalRecord } from '../model/journal.js';
 import { MEMT_ENV } from '../model/launch.js';
 import type { Json } from '../model/record.js';
 import type { ProcessManager } from '../ports/process-manager.js';
+import { ENTRIES } from '../util/entries.js';
 import type { Layout } from '../util/layout.js';
-import { askChild, livingRecords } from './processes.js';
+import { PM2_DAEMON } from './helpers.js';
+import { askChild, identityIn, livingRecord, livingRecords } from './processes.js';
 
 export interface StopOptions {
   readonly onProgress: (text: string) => void;
@@ -14,8 +17,10 @@ export interface StopOptions {
   readonly hurry: AbortSignal;
 }
 
+/** Grace for a unit whose settings are not known any more, ms. */
+export const DEFAULT_GRACE_MS = 30_000;
 /** Grace for processes that nobody told us how to stop, ms. */
-const STRAY_GRACE_MS = 2000;
+const STRAY_GRACE_MS = 10_000;
 
 /**
  * Drains and stops the processes that PM2 forked for a unit; works without PM2's daemon as well, and on what it has lost.
@@ -33,32 +38,67 @@ export async function stopFork(
   const drained = await Promise.all(
     heads.map(async (record) => {
       options.onProgress(`finishing what it has in hand (at most ${seconds(graceMs)})`);
-      const report = options.hurry.aborted ? undefined : await askChild(layout, record.instance, 'drain', graceMs);
-      await manager?.remove(record.instance, options.hurry.aborted ? 1 : graceMs);
+      const report = await unlessHurried(askChild(layout, record.instance, 'drain', graceMs), options.hurry);
+      await removeFork(layout, manager, record.instance, graceMs, options);
       return report;
     }),
   );
   // Whatever PM2 did not know of, or left behind: instances of a killed primary, processes of a dead daemon.
   await Promise.all(records.map((record) => stopRecord(record, graceMs, options)));
-  for (const record of readJournal(layout.journalDir)) {
-    if (record.unit === unit && !recordAlive(record)) forgetJournal(layout.journalDir, record.instance);
-  }
+  forgetDead(layout, (record) => record.unit === unit);
   const instances = records.filter((record) => record.role === 'web-instance').length;
   return drainSummary(drained, instances > 0 ? `${instances} ${instances === 1 ? 'instance' : 'instances'}` : `${heads.length} ${heads.length === 1 ? 'process' : 'processes'}`);
+}
+
+/**
+ * Has PM2 stop and forget a process. A daemon that cannot (it hangs), or may not be waited for, is killed: it must not start again what
+ * is stopped by pid after this.
+ */
+export async function removeFork(
+  layout: Layout,
+  manager: ProcessManager | null,
+  instance: string,
+  graceMs: number,
+  options: StopOptions,
+): Promise<void> {
+  if (!manager || !livingRecord(layout, PM2_DAEMON)) return;
+  try {
+    const removal = manager.remove(instance, graceMs).then(() => true);
+    if (await unlessHurried(removal, options.hurry)) return;
+  } catch (error) {
+    if (!(error instanceof FailureError)) throw error;
+    options.onProgress(`${error.failure.what}; stopping it by pid`);
+  }
+  await stopHelper(layout, PM2_DAEMON, 0, options);
+}
+
+/** The work's result, or undefined as soon as nobody may wait any longer. */
+async function unlessHurried<T>(work: Promise<T>, hurry: AbortSignal): Promise<T | undefined> {
+  if (hurry.aborted) {
+    work.catch(() => undefined);
+    return undefined;
+  }
+  let wake: () => void = () => undefined;
+  const hurried = new Promise<undefined>((resolve) => {
+    wake = () => resolve(undefined);
+    hurry.addEventListener('abort', wake, { once: true });
+  });
+  try {
+    return await Promise.race([work, hurried]);
+  } finally {
+    hurry.removeEventListener('abort', wake);
+    work.catch(() => undefined);
+  }
 }
 
 async function stopRecord(record: JournalRecord, graceMs: number, options: StopOptions): Promise<void> {
   if (record.pid === null || !recordAlive(record)) return;
   await stopProcess({
-    identity: identityOfRecord(record),
+    identity: identityIn(record),
     signal: 'SIGTERM',
     graceMs: options.hurry.aborted ? 0 : graceMs,
     hurry: options.hurry,
   });
-}
-
-function identityOfRecord(record: JournalRecord): ProcessIdentity {
-  return { pid: record.pid ?? 0, startTime: record.startTime, bootId: record.bootId };
 }
 
 function drainSummary(reports: readonly (Json | undefined)[], what: string): string {
@@ -76,6 +116,22 @@ function drainSummary(reports: readonly (Json | undefined)[], what: string): str
   return parts.join(', ');
 }
 
+/**
+ * Forgets the dead that match. @returns how many
+ *
+ * PM2 may start a process again at any moment: the record is read once more right before it is removed, so that it is not the new one's.
+ */
+export function forgetDead(layout: Layout, matches: (record: JournalRecord) => boolean = () => true): number {
+  const dead = readJournal(layout.journalDir).filter((record) => matches(record) && !recordAlive(record));
+  const forgotten = dead.filter(({ instance }) => {
+    const now = readJournal(layout.journalDir).find((record) => record.instance === instance);
+    if (now && recordAlive(now)) return false;
+    forgetJournal(layout.journalDir, instance);
+    return true;
+  });
+  return forgotten.length;
+}
+
 /** Asks an engine of ours to stop cleanly, and kills it at the deadline. */
 export async function stopEngine(
   layout: Layout,
@@ -89,7 +145,7 @@ export async function stopEngine(
     return 'gone';
   }
   const outcome = await stopProcess({
-    identity: identityOfRecord(record),
+    identity: identityIn(record),
     signal: stop.signal,
     graceMs: options.hurry.aborted ? 0 : stop.graceMs,
     hurry: options.hurry,
@@ -106,18 +162,44 @@ export async function stopHelper(layout: Layout, instance: string, graceMs: numb
 }
 
 /**
- * Stops every process that still carries this project's mark: epmd, children that an application left behind, a process
- * whose record was lost. Our own process and its ancestors do not carry it.
+ * Stops every process that still carries this project's mark: epmd, children that an application left behind, processes whose records
+ * were lost. In the order in which they are recorded nowhere: first who would start the others again, then who uses the engines, then
+ * the rest. Our own process and its ancestors do not carry the mark.
  * @returns how many there were
  */
 export async function sweepStrays(layout: Layout, options: StopOptions, spare: (pid: number) => boolean = () => false): Promise<number> {
-  const strays = pidsWithEnv(MEMT_ENV.runDir, layout.runDir)
-    .filter((pid) => pid !== process.pid && !spare(pid))
-    .flatMap((pid) => identityOf(pid) ?? []);
-  await Promise.all(
-    strays.map((identity) => stopProcess({ identity, signal: 'SIGTERM', graceMs: options.hurry.aborted ? 0 : STRAY_GRACE_MS, hurry: options.hurry })),
-  );
-  return strays.length;
+  let stopped = 0;
+  for (const wave of [isSupervisor, usesEngines, () => true]) {
+    const strays = pidsWithEnv(MEMT_ENV.runDir, layout.runDir)
+      .filter((pid) => pid !== process.pid && !spare(pid) && wave(pid))
+      .flatMap((pid) => identityOf(pid) ?? []);
+    // PM2's daemon would take its time to stop its processes all at once; killed, it leaves them to the next wave.
+    const graceMs = wave === isSupervisor || options.hurry.aborted ? 0 : STRAY_GRACE_MS;
+    await Promise.all(
+      strays.map((identity) =>
+        stopProcess({
+          identity,
+          signal: 'SIGTERM',
+          graceMs,
+          hurry: options.hurry,
+          onWait: () => options.onProgress(`waiting for pid ${identity.pid}, whose record is lost`),
+        }),
+      ),
+    );
+    stopped += strays.length;
+  }
+  return stopped;
+}
+
+/** By their titles: PM2 gives its daemon one, and its forks that of their script. */
+function isSupervisor(pid: number): boolean {
+  const command = commandOf(pid);
+  return command.startsWith('PM2 ') || command.includes(ENTRIES.keeper);
+}
+
+function usesEngines(pid: number): boolean {
+  const command = commandOf(pid);
+  return command.includes(ENTRIES.web) || command.includes(ENTRIES.worker);
 }
 
 function seconds(ms: number): string {

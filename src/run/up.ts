@@ -1,4 +1,6 @@
 import { dirname } from 'node:path';
+import { statOf } from '../host/proc.js';
+import type { StopOutcome } from '../host/stop.js';
 import { FailureError, type Failure } from '../model/failure.js';
 import type { Settings } from '../model/settings.js';
 import { startOrder } from '../plan/graph.js';
@@ -6,14 +8,15 @@ import type { Step, UpPlan } from '../plan/step.js';
 import { stackGraph } from '../plan/up.js';
 import type { ManagedProcess, ProcessManager } from '../ports/process-manager.js';
 import { asError } from '../util/errors.js';
+import type { Layout } from '../util/layout.js';
 import type { RunContext } from './context.js';
 import { engineUnit, startEngine, waitForEngine } from './engines.js';
-import { closeGate, forkGraceMs, forkUnit, openGate, waitFork, type EngineUris } from './forks.js';
-import { connectManager, forkKeeper, KEEPER, PM2_DAEMON } from './helpers.js';
+import { closeGate, forkGraceMs, forkUnit, isUnitOf, openGate, restoreUnit, waitFork, type EngineUris } from './forks.js';
+import { connectManager, forkKeeper, isStopped, KEEPER, PM2_DAEMON } from './helpers.js';
 import { livingRecord, livingRecords } from './processes.js';
 import { readStackFile, writeStackFile, type StackFile, type StackUnit } from './stack-file.js';
-import { clearRunDir } from './state-dir.js';
-import { stopEngine, stopFork, stopHelper, sweepStrays, type StopOptions } from './stop-unit.js';
+import { clearRunDir, writeFailure } from './state-dir.js';
+import { DEFAULT_GRACE_MS, removeFork, stopEngine, stopFork, stopHelper, sweepStrays, type StopOptions } from './stop-unit.js';
 import { reachableUrls, type LabelledUrl } from './urls.js';
 
 export interface UpOptions {
@@ -42,7 +45,13 @@ export async function runUp(context: RunContext, settings: Settings, plan: UpPla
   if (planned) return { failure: planned, rolledBack: [], urls: [] };
   context.emit({ type: 'plan', units: plan.steps.map((step) => step.unit) });
   const run = new UpRun(context, settings, plan, options);
-  const failure = await run.execute();
+  let failure: Failure | null;
+  try {
+    failure = await run.execute();
+  } catch (bug) {
+    await run.rollBack();
+    throw bug;
+  }
   if (failure === null) return { failure, rolledBack: [], urls: await reachableUrls(settings) };
   const rolledBack = await run.rollBack();
   return { failure, rolledBack, urls: [] };
@@ -76,11 +85,18 @@ class UpRun {
   ) {
     this.#signal = AbortSignal.any([options.signal, this.#abort.signal]);
     this.#before = readStackFile(context.layout);
-    this.#uris = { mongodb: this.#uriOf('mongodb'), rabbitmq: this.#uriOf('rabbitmq') };
+    this.#uris = this.#urisOf(settings);
   }
 
   async execute(): Promise<Failure | null> {
-    this.#writeStack('starting');
+    try {
+      // What is healthy and stays as it is was never starting: a run that only looks must not unguard it.
+      if (this.#changes) this.#writeStack('starting');
+      await this.#stopFirst();
+    } catch (error) {
+      this.#disconnectManager();
+      return toFailure(error, this.options.signal, this.context.layout);
+    }
     let first: unknown;
     const watch = (work: Promise<void>): Promise<void> =>
       work.catch((error: unknown) => {
@@ -100,9 +116,65 @@ class UpRun {
     }
     await Promise.allSettled(work);
     this.#disconnectManager();
-    if (first !== undefined) return toFailure(first, this.options.signal);
-    this.#writeStack('up');
-    return null;
+    try {
+      if (first !== undefined) throw asError(first);
+      this.#writeStack('up');
+      return null;
+    } catch (error) {
+      return toFailure(error, this.options.signal, this.context.layout);
+    }
+  }
+
+  get #changes(): boolean {
+    const quiet = this.plan.steps.every((step) => step.action === 'keep' || step.action === 'use');
+    return !quiet || this.#leaving.length > 0 || this.#before?.phase !== 'up';
+  }
+
+  /** Units of the stack as it was that the config does not name any more. */
+  get #leaving(): readonly StackUnit[] {
+    const wanted = startOrder(stackGraph(this.settings));
+    return (this.#before?.units ?? []).filter((unit) => !wanted.includes(unit.name));
+  }
+
+  /**
+   * Stops what has left the config and what restarts with other settings, in the order of `down`: who uses an engine comes before it, so
+   * that the tasks in hand still find their store and queue.
+   */
+  async #stopFirst(): Promise<void> {
+    const leaving = new Set(this.#leaving.map(({ name }) => name));
+    const restarting = this.plan.steps.filter((step) => step.action === 'restart').map(({ unit }) => unit);
+    const units = [...leaving, ...restarting.reverse()];
+    for (const unit of units.filter((name) => !isEngine(name))) {
+      this.#signal.throwIfAborted();
+      const text = await this.#stopForkNow(unit);
+      if (leaving.has(unit)) this.context.emit({ type: 'note', text: `${unit} is no longer in the config: ${text}` });
+    }
+    for (const unit of units.filter(isEngine)) {
+      this.#signal.throwIfAborted();
+      if (livingRecord(this.context.layout, unit) === undefined) continue;
+      const outcome = await this.#stopEngineNow(unit);
+      if (leaving.has(unit)) this.context.emit({ type: 'note', text: `${unit} is no longer in the config: ${outcome === 'killed' ? 'killed' : 'stopped, data kept'}` });
+    }
+  }
+
+  async #stopForkNow(unit: string): Promise<string> {
+    const { layout } = this.context;
+    const manager = livingRecord(layout, PM2_DAEMON) ? await this.#connected() : null;
+    const known = this.#before && isUnitOf(this.#before.settings, unit) ? this.#before.settings : this.settings;
+    const graceMs = isUnitOf(known, unit) ? forkGraceMs(known, unit) : DEFAULT_GRACE_MS;
+    return stopFork(layout, manager, unit, graceMs, this.#stopOptions(unit));
+  }
+
+  async #stopEngineNow(unit: 'mongodb' | 'rabbitmq'): Promise<StopOutcome> {
+    const { layout, registry } = this.context;
+    const outcome = await stopEngine(layout, unit, registry[unit].stop, this.#stopOptions(unit));
+    const { helperPrograms } = registry[unit];
+    await sweepStrays(layout, this.#stopOptions(unit), (pid) => !helperPrograms.includes(statOf(pid)?.comm ?? ''));
+    return outcome;
+  }
+
+  #stopOptions(unit: string): StopOptions {
+    return { hurry: this.options.hurry, onProgress: (text) => this.#progress(unit, text) };
   }
 
   /** Stops what this run started, newest first; gives the units in the order in which they were stopped. */
@@ -110,7 +182,13 @@ class UpRun {
     const units = [...new Set(this.#undo.map((undo) => undo.unit).reverse())].filter((unit) => unit !== KEEPER && unit !== PM2_DAEMON);
     this.context.emit({ type: 'rollback', units });
     for (const undo of this.#undo.reverse()) {
-      await undo.run({ hurry: this.options.hurry, onProgress: (text) => this.#progress(undo.unit, text) });
+      try {
+        await undo.run(this.#stopOptions(undo.unit));
+      } catch (error) {
+        // One unit that cannot be stopped is no reason to leave the others running.
+        if (!(error instanceof FailureError)) throw error;
+        this.context.emit({ type: 'warning', text: `${undo.unit}: ${error.failure.what}` });
+      }
     }
     this.#disconnectManager();
     const { layout } = this.context;
@@ -118,7 +196,7 @@ class UpRun {
       await sweepStrays(layout, { hurry: this.options.hurry, onProgress: () => undefined });
       clearRunDir(layout);
     } else if (this.#before) {
-      writeStackFile(layout, this.#before);
+      this.#writeQuietly(this.#before);
     }
     return units;
   }
@@ -134,9 +212,6 @@ class UpRun {
   async #runEngine(step: Step, unit: 'mongodb' | 'rabbitmq'): Promise<void> {
     const { context, settings } = this;
     const bound = engineUnit(context, settings, unit);
-    if (step.action === 'restart') {
-      await stopEngine(context.layout, unit, bound.spec.stop, { hurry: this.options.hurry, onProgress: (text) => this.#progress(unit, text) });
-    }
     const started =
       step.action === 'start' || step.action === 'restart'
         ? await startEngine(context, settings, step, {
@@ -156,9 +231,6 @@ class UpRun {
     if (step.action !== 'keep') {
       const manager = await this.#connected();
       this.#signal.throwIfAborted();
-      if (step.action === 'restart') {
-        await stopFork(layout, manager, step.unit, graceMs, { hurry: this.options.hurry, onProgress: (text) => this.#progress(step.unit, text) });
-      }
       const missing = step.instances.filter((instance) => livingRecord(layout, instance) === undefined);
       if (missing.length === step.instances.length) closeGate(layout, step.unit);
       this.#undo.push({ unit: step.unit, run: (stop) => this.#undoFork(step, missing, manager, graceMs, stop) });
@@ -177,19 +249,28 @@ class UpRun {
     const { layout } = this.context;
     if (missing.length === step.instances.length) {
       await stopFork(layout, manager, step.unit, graceMs, stop);
-      closeGate(layout, step.unit);
+      const before = this.#before?.settings;
+      // The keeper starts it again as it was before: with its settings of then, and past an open gate.
+      if (step.action === 'restart' && before && isUnitOf(before, step.unit)) restoreUnit(layout, before, step.unit, this.#urisOf(before));
+      else closeGate(layout, step.unit);
       return;
     }
-    await Promise.all(missing.map((instance) => manager.remove(instance, graceMs)));
+    await Promise.all(missing.map((instance) => removeFork(layout, manager, instance, graceMs, stop)));
   }
 
   /** PM2's daemon and the keeper: started beside the engines, so that their 0.3 s hide behind the engines' boot. */
   async #superviseIfNeeded(): Promise<void> {
     const { layout } = this.context;
-    if (livingRecord(layout, KEEPER) && livingRecord(layout, PM2_DAEMON)) return;
+    const works = (instance: string): boolean => {
+      const pid = livingRecord(layout, instance)?.pid;
+      return pid != null && !isStopped(pid);
+    };
+    if (works(KEEPER) && works(PM2_DAEMON)) return;
     const manager = await this.#connected();
     this.#signal.throwIfAborted();
-    if (livingRecord(layout, KEEPER)) return;
+    // One that lives hands over to another keeper under the new daemon by itself.
+    if (works(KEEPER)) return;
+    await stopHelper(layout, KEEPER, 0, this.#stopOptions(KEEPER));
     this.#undo.unshift({ unit: KEEPER, run: (stop) => stopHelper(layout, KEEPER, 1000, stop) });
     await forkKeeper(manager, layout, this.settings);
   }
@@ -217,11 +298,14 @@ class UpRun {
     );
   }
 
-  #uriOf(unit: 'mongodb' | 'rabbitmq'): string | null {
-    const engine = this.settings[unit];
-    if (!engine) return null;
-    const { spec } = engineUnit(this.context, this.settings, unit);
-    return engine.uri ?? spec.uri(engine, spec.endpoint(engine));
+  #urisOf(settings: Settings): EngineUris {
+    const uriOf = (unit: 'mongodb' | 'rabbitmq'): string | null => {
+      const engine = settings[unit];
+      if (!engine) return null;
+      const { spec } = engineUnit(this.context, settings, unit);
+      return engine.uri ?? spec.uri(engine, spec.endpoint(engine));
+    };
+    return { mongodb: uriOf('mongodb'), rabbitmq: uriOf('rabbitmq') };
   }
 
   #progress(unit: string, text: string): void {
@@ -267,17 +351,32 @@ class UpRun {
       version: this.#versions.get(step.unit) ?? step.version,
       instances: step.instances,
     }));
-    const others = (this.#before?.units ?? []).filter((unit) => !planned.some((one) => one.name === unit.name));
     const order = startOrder(stackGraph(this.settings));
+    const others = (this.#before?.units ?? []).filter((unit) => order.includes(unit.name) && !planned.some((one) => one.name === unit.name));
     const units = [...planned, ...others].sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
     writeStackFile(this.context.layout, { schema: 1, version: this.context.version, phase, since: Date.now(), settings: this.settings, units });
   }
+
+  /** What made the run fail (a full disk) may make this fail, too; the file then still names all units. */
+  #writeQuietly(stack: StackFile): void {
+    try {
+      writeStackFile(this.context.layout, stack);
+    } catch (error) {
+      this.context.emit({ type: 'warning', text: writeFailure(this.context.layout.runDir, error).what });
+    }
+  }
+}
+
+function isEngine(unit: string): unit is 'mongodb' | 'rabbitmq' {
+  return unit === 'mongodb' || unit === 'rabbitmq';
 }
 
 /** A thrown value as the failure of the run; bugs are thrown on. */
-function toFailure(error: unknown, outer: AbortSignal): Failure {
+function toFailure(error: unknown, outer: AbortSignal, layout: Layout): Failure {
   if (outer.aborted) return interruption(outer.reason);
   if (error instanceof FailureError) return error.failure;
+  const { path } = asError(error) as NodeJS.ErrnoException;
+  if (path?.startsWith(layout.stateDir) === true) return writeFailure(path, error);
   throw asError(error);
 }
 
