@@ -5,7 +5,7 @@ import { packageRoot } from '../util/entries.js';
 import * as table from './settings-table.js';
 
 test('docs/config.md has every setting as it is; npm run docs writes it', async () => {
-  const { withSettings } = (await import('../../scripts/config-docs.js')) as {
+  const { withSettings } = (await import(join(packageRoot, 'scripts/config-docs.js'))) as {
     withSettings(text: string, settings: typeof table): string;
   };
   const text = readFileSync(join(packageRoot, 'docs/config.md'), 'utf8');

@@ -6,6 +6,7 @@ import { createDocumentServer } from '../../services/mongodb/embedded/server.js'
 import { createMongoStore } from '../../src/adapters/mongodb.js';
 import { freePort } from '../../src/host/ports.js';
 import { StoreUnavailable } from '../../src/ports/store.js';
+import { sampleAppDir } from '../../src/util/entries.js';
 
 const undo: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -33,7 +34,7 @@ test("so do the sample application's documents", async () => {
   const port = await freePort(28_400);
   process.env['MONGODB_URI'] = `mongodb://127.0.0.1:${port}/late`;
   undo.push(() => Promise.resolve(delete process.env['MONGODB_URI']));
-  const sample = (await import('../../templates/app/documents.js')) as {
+  const sample = (await import(join(sampleAppDir, 'documents.js'))) as {
     isDatabaseAway(error: unknown): boolean;
     findDocument(id: string): Promise<unknown>;
   };
