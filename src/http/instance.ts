@@ -35,7 +35,7 @@ export class WebInstance {
   #traffic: Traffic | undefined;
   #probe: NetServer | undefined;
   #listensItself = false;
-  #reported = '';
+  #statsTimer: NodeJS.Timeout | undefined;
 
   constructor(
     boot: InstanceBoot,
@@ -107,7 +107,7 @@ export class WebInstance {
     }
     this.#tell({ memt: 'doing', text: `getting ready (${result.value.kind})` });
     this.#served = await toServer(result.value, log);
-    this.#traffic = new Traffic(this.#served.server);
+    this.#traffic = new Traffic(this.#served.server, () => this.#changed());
     const { server } = this.#served;
     const probePort = await this.#openProbe(this.#traffic);
     this.#tell({ memt: 'loaded', application: result.value.kind, probePort, secure: 'setSecureContext' in server });
@@ -140,7 +140,6 @@ export class WebInstance {
     this.#phase = 'serving';
     this.#traffic.endProbing();
     this.#probe?.close();
-    setInterval(() => this.#reportChange(), STATS_MS).unref();
     this.#tell({ memt: 'listening' });
     this.#watch();
   }
@@ -173,13 +172,15 @@ export class WebInstance {
 
   #report(): void {
     const { served = 0, inFlight = 0 } = this.#traffic ?? {};
-    this.#reported = `${served}/${inFlight}`;
     this.#tell({ memt: 'stats', served, inFlight });
   }
 
-  #reportChange(): void {
-    const { served = 0, inFlight = 0 } = this.#traffic ?? {};
-    if (this.#reported !== `${served}/${inFlight}`) this.#report();
+  /** Counters go to the primary at most once a second, and an idle instance sleeps. */
+  #changed(): void {
+    this.#statsTimer ??= setTimeout(() => {
+      this.#statsTimer = undefined;
+      this.#report();
+    }, STATS_MS).unref();
   }
 
   #giveUp(failure: Failure): void {

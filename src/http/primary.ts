@@ -75,7 +75,8 @@ export function runPrimary({ child, entry, predecessor }: PrimaryOptions): void 
   process.on('SIGTTIN', () => scaleBy(1));
   process.on('SIGTTOU', () => scaleBy(-1));
 
-  control.handle('status', () => tier.freshStatus());
+  // Fresh counters wake every instance: only for those who ask for them, not for the keeper's look each second.
+  control.handle('status', (args) => (args['fresh'] === true ? tier.freshStatus() : tier.status()));
   control.handle('reload', () => roller.reload());
   control.handle('scale', (args) => roller.scale(args['workers']));
   // The process itself lives on until it is told to end: PM2 would start it again.

@@ -1,7 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { forgetJournal, identityFields, readJournal, recordAlive, writeJournal } from '../host/journal-file.js';
-import type { JournalRecord } from '../model/journal.js';
+import { forgetJournalIf, identityFields, readJournal, recordAlive, writeJournal } from '../host/journal-file.js';
 import type { Launch } from '../model/launch.js';
 import type { WebSettings } from '../model/settings.js';
 import type { Layout } from '../util/layout.js';
@@ -23,15 +20,7 @@ export function recordInstance(layout: Layout, launch: Launch, instance: string,
 
 /** Takes the process's record out of the journal, unless a successor has the name by now. @returns whether it was there */
 export function forgetInstance(layout: Layout, instance: string, pid: number): boolean {
-  const file = join(layout.journalDir, `${instance}.json`);
-  if (!existsSync(file)) return false;
-  try {
-    if ((JSON.parse(readFileSync(file, 'utf8')) as JournalRecord).pid !== pid) return false;
-  } catch {
-    return false; // torn or just gone: whoever mends the journal drops it
-  }
-  forgetJournal(layout.journalDir, instance);
-  return true;
+  return forgetJournalIf(layout.journalDir, instance, (record) => record.pid === pid);
 }
 
 /** Lets a replacement take the name for a while: gives the function that puts the old record back if its process still lives. */

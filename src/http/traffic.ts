@@ -29,7 +29,11 @@ export class Traffic {
   #draining = false;
   readonly #hurry = new AbortController();
 
-  constructor(readonly server: Server) {
+  /** @param onChange called when a request begins or ends */
+  constructor(
+    readonly server: Server,
+    private readonly onChange: () => void = () => undefined,
+  ) {
     server.prependListener('request', (request: IncomingMessage, response: ServerResponse) =>
       this.#begin(request, response),
     );
@@ -99,9 +103,11 @@ export class Traffic {
   #begin(request: IncomingMessage, response: ServerResponse): void {
     if (this.#probing && this.#probes.has(request.socket)) return;
     this.#busy.add(response);
+    this.onChange();
     response.once('close', () => {
       this.#busy.delete(response);
       this.served += 1;
+      this.onChange();
     });
     if (this.#draining) response.shouldKeepAlive = false;
   }

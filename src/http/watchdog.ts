@@ -14,6 +14,9 @@ export interface WatchdogOptions {
   readonly onError: (error: Error) => void;
 }
 
+/** Two threads that wake more often than this in every idle instance would be felt, ms. */
+const MOST_MS = 3000;
+
 /** Cells of the memory that both threads see. */
 export const BEAT = 0;
 export const DEBUGGED = 1;
@@ -26,7 +29,7 @@ export function startWatchdog(options: WatchdogOptions): void {
   const { entry, limitMs, unit, instance, logFile } = options;
   const shared = new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT);
   const cells = new Int32Array(shared);
-  const everyMs = Math.max(25, Math.min(1000, limitMs / 10));
+  const everyMs = Math.max(25, Math.min(MOST_MS, limitMs / 10));
   setInterval(() => {
     Atomics.add(cells, BEAT, 1);
     // Somebody who steps through the code must not be killed for it.

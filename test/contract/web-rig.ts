@@ -161,7 +161,7 @@ export class WebProject {
   }
 
   async status(): Promise<ChildStatus | null> {
-    const answer = await this.ask('status', {}, 1000);
+    const answer = await this.ask('status', { fresh: true }, 1000);
     return answer.kind === 'answer' ? (answer.value as unknown as ChildStatus) : null;
   }
 
