@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync, rmSync } from 'node:fs';
+import { linkSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { JournalRecord } from '../model/journal.js';
 import { writeFileAtomic } from '../util/atomic-file.js';
@@ -13,6 +13,40 @@ export function forgetJournal(journalDir: string, instance: string): void {
   rmSync(join(journalDir, `${instance}.json`), { force: true });
 }
 
+/**
+ * Removes the instance's record if it is `isGone`'s; a successor's of the same name, written at the same moment, stays. Moving the file
+ * aside is the one step that says which of the two it was.
+ * @returns whether it was removed
+ */
+export function forgetJournalIf(journalDir: string, instance: string, isGone: (record: JournalRecord) => boolean): boolean {
+  const file = join(journalDir, `${instance}.json`);
+  const aside = `${file}.${process.pid}.gone`;
+  try {
+    renameSync(file, aside);
+  } catch {
+    return false; // nothing to forget
+  }
+  try {
+    const record = parseRecord(aside);
+    if (record === null || isGone(record)) return true;
+    linkSync(aside, file);
+    return false;
+  } catch {
+    return false; // it has been written anew meanwhile
+  } finally {
+    rmSync(aside, { force: true });
+  }
+}
+
+function parseRecord(file: string): JournalRecord | null {
+  try {
+    const record = JSON.parse(readFileSync(file, 'utf8')) as JournalRecord;
+    return record.schema === 1 ? record : null;
+  } catch {
+    return null; // gone, or torn by a full disk
+  }
+}
+
 /** Every readable record; unreadable ones are skipped: they were torn by a full disk and name no process for sure. */
 export function readJournal(journalDir: string): JournalRecord[] {
   let names: string[];
@@ -21,14 +55,7 @@ export function readJournal(journalDir: string): JournalRecord[] {
   } catch {
     return [];
   }
-  return names.flatMap((name) => {
-    try {
-      const record = JSON.parse(readFileSync(join(journalDir, name), 'utf8')) as JournalRecord;
-      return record.schema === 1 ? [record] : [];
-    } catch {
-      return [];
-    }
-  });
+  return names.flatMap((name) => parseRecord(join(journalDir, name)) ?? []);
 }
 
 /** True while the very process of the record lives. */

@@ -1,4 +1,4 @@
-import { forgetJournal, readJournal, recordAlive } from '../host/journal-file.js';
+import { forgetJournal, forgetJournalIf, readJournal, recordAlive } from '../host/journal-file.js';
 import { commandOf, identityOf, pidsWithEnv } from '../host/proc.js';
 import { stopProcess, type StopOutcome } from '../host/stop.js';
 import { FailureError } from '../model/failure.js';
@@ -116,20 +116,10 @@ function drainSummary(reports: readonly (Json | undefined)[], what: string): str
   return parts.join(', ');
 }
 
-/**
- * Forgets the dead that match. @returns how many
- *
- * PM2 may start a process again at any moment: the record is read once more right before it is removed, so that it is not the new one's.
- */
+/** Forgets the dead that match; PM2 may start one of them again at any moment. @returns how many */
 export function forgetDead(layout: Layout, matches: (record: JournalRecord) => boolean = () => true): number {
   const dead = readJournal(layout.journalDir).filter((record) => matches(record) && !recordAlive(record));
-  const forgotten = dead.filter(({ instance }) => {
-    const now = readJournal(layout.journalDir).find((record) => record.instance === instance);
-    if (now && recordAlive(now)) return false;
-    forgetJournal(layout.journalDir, instance);
-    return true;
-  });
-  return forgotten.length;
+  return dead.filter(({ instance }) => forgetJournalIf(layout.journalDir, instance, (record) => !recordAlive(record))).length;
 }
 
 /** Asks an engine of ours to stop cleanly, and kills it at the deadline. */
