@@ -4,6 +4,7 @@ import type { EngineMode } from '../model/unit.js';
 import type { Step } from './step.js';
 import type { EngineView, World } from './world.js';
 
+const URI_KEY = { mongodb: 'mongodb.uri', rabbitmq: 'rabbitmq.url' } as const;
 const PRODUCT = { mongodb: 'MongoDB', rabbitmq: 'RabbitMQ' } as const;
 const PROGRAM = { mongodb: 'mongod', rabbitmq: 'rabbitmq-server' } as const;
 
@@ -64,7 +65,7 @@ export function planEngine(unit: 'mongodb' | 'rabbitmq', settings: Settings, wor
   return fail({
     kind: 'engine-missing',
     what: `no ${PROGRAM[unit]} found, and environment ${settings.environment} does not use the embedded engine`,
-    mend: `Install ${PRODUCT[unit]} or set ${unit}.uri to one that runs; to accept the embedded engine: memt up --allow-embedded`,
+    mend: `Install ${PRODUCT[unit]} or set ${URI_KEY[unit]} to one that runs; to accept the embedded engine: memt up --allow-embedded`,
   });
 }
 

@@ -135,6 +135,8 @@ describe('which engine runs', () => {
     const failure = mongodb({}, { allowEmbedded: false, environment: 'production' })?.failure;
     expect(failure).toMatchObject({ kind: 'engine-missing', unit: 'mongodb' });
     expect(failure?.mend).toMatch(/Install MongoDB or set mongodb.uri.*--allow-embedded/);
+    const queue = stepOf({}, 'rabbitmq', { allowEmbedded: false, environment: 'production' })?.failure;
+    expect(queue?.mend).toMatch(/Install RabbitMQ or set rabbitmq.url.*--allow-embedded/);
   });
   it('a data directory that cannot be used stops the plan', () => {
     const dataFailure = { kind: 'data-dir', what: '/data does not exist', mend: 'mkdir -p /data' } as const;
