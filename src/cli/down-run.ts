@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline/promises';
 import { EXIT } from '../model/exit.js';
 import { FAILURE_EXIT, FailureError, type Failure } from '../model/failure.js';
 import { runDown } from '../run/down.js';
+import { endStoppedKeeper } from '../run/helpers.js';
 import type { Layout } from '../util/layout.js';
 import type { DownVerbOptions } from './down.js';
 import { findProject } from './globals.js';
@@ -25,6 +26,7 @@ export async function takeDown(layout: Layout, options: DownVerbOptions): Promis
     renderer.handle({ type: 'note', text: `${signal}: the stop goes on; once more = kill what is left` }),
   );
   let failure: Failure | null = null;
+  await endStoppedKeeper(layout);
   const held = await takeLock(layout, 'down', interrupts, {
     cancelHolder: true,
     say: (text) => renderer.handle({ type: 'note', text }),

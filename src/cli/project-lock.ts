@@ -25,7 +25,10 @@ export async function takeLock(
     onWait: (holder) => {
       if (holder.verb !== 'keeper') options.say(`waiting for memt ${holder.verb} (pid ${holder.pid}) in this project`);
     },
-    onCancel: () => interrupts.cancel({ kind: 'cancelled', what: 'a memt down asked this run to give up' }),
+    // A second `down` has nothing to ask of the first: it must not count as its first Ctrl-C either.
+    onCancel: () => {
+      if (verb !== 'down') interrupts.cancel({ kind: 'cancelled', what: 'a memt down asked this run to give up' });
+    },
   });
   if (result.kind === 'held') return result;
   throw new FailureError({

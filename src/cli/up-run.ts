@@ -6,6 +6,7 @@ import type { Settings, WebSettings } from '../model/settings.js';
 import { stackGraph, planUp } from '../plan/up.js';
 import { startOrder } from '../plan/graph.js';
 import type { UpPlan } from '../plan/step.js';
+import { endStoppedKeeper } from '../run/helpers.js';
 import { observe } from '../run/observe.js';
 import { repair } from '../run/repair.js';
 import { settingsDigests } from '../run/stack-file.js';
@@ -130,6 +131,7 @@ async function underLock(
   started: number,
 ): Promise<Failure | null> {
   const say = (text: string): void => renderer.handle({ type: 'note', text });
+  await endStoppedKeeper(layout);
   const held = await takeLock(layout, 'up', interrupts, { cancelHolder: false, say });
   let failure: Failure | null = null;
   try {

@@ -96,11 +96,13 @@ export function pids(): number[] {
   }
 }
 
+/** `NAME=value` entries with which the process was started; empty when they cannot be read. */
+export function environmentOf(pid: number): string[] {
+  return readText(`/proc/${pid}/environ`)?.split('\0') ?? [];
+}
+
 /** Pids of our own processes whose environment holds `NAME=value`. */
 export function pidsWithEnv(name: string, value: string): number[] {
   const needle = `${name}=${value}`;
-  return pids().filter((pid) => {
-    const environ = readText(`/proc/${pid}/environ`);
-    return environ?.split('\0').includes(needle) ?? false;
-  });
+  return pids().filter((pid) => environmentOf(pid).includes(needle));
 }

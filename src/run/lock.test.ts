@@ -1,6 +1,7 @@
+import { connect } from 'node:net';
 import { randomUUID } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { acquireLock, type HeldLock, type LockOptions } from './lock.js';
+import { acquireLock, type HeldLock, type LockOptions, lockedBy } from './lock.js';
 
 const lockName = (): string => `memt-test/${randomUUID()}`;
 
@@ -66,5 +67,25 @@ describe('the project lock', () => {
     const waiting = acquireLock({ name, verb: 'up', waitMs: 5000, signal: abort.signal, onWait: () => abort.abort(new Error('enough')) });
     await expect(waiting).rejects.toThrow('enough');
     await lock.release(null);
+  });
+
+  it('does not wait for a waiter that is stopped and never closes its end', async () => {
+    const name = lockName();
+    const lock = await held({ name, verb: 'up', waitMs: 0 });
+    const stopped = connect({ path: `\0${name}`, allowHalfOpen: true });
+    await new Promise((resolve) => stopped.once('data', resolve));
+    const started = performance.now();
+    await lock.release(null);
+    expect(performance.now() - started).toBeLessThan(2000);
+    stopped.destroy();
+  });
+
+  it('says who holds it', async () => {
+    const name = lockName();
+    expect(await lockedBy(name)).toBeNull();
+    const lock = await held({ name, verb: 'down', waitMs: 0 });
+    expect(await lockedBy(name)).toBe('down');
+    await lock.release(null);
+    expect(await lockedBy(name)).toBeNull();
   });
 });

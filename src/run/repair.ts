@@ -1,5 +1,7 @@
+import { join } from 'node:path';
 import { MEMT_ENV } from '../model/launch.js';
-import { pidsWithEnv, statOf } from '../host/proc.js';
+import { commandOf, environmentOf, pidsWithEnv, statOf } from '../host/proc.js';
+import { packageRoot } from '../util/entries.js';
 import type { Layout } from '../util/layout.js';
 import { readStackFile } from './stack-file.js';
 import { livingRecords } from './processes.js';
@@ -15,7 +17,7 @@ export async function repair(layout: Layout, options: StopOptions): Promise<stri
   if (dead === 0 && readStackFile(layout)?.phase === 'up') return null;
   const alive = livingRecords(layout).flatMap((record) => record.pid ?? []);
   const keep = descendantsOf(layout, new Set(alive));
-  const strays = await sweepStrays(layout, options, (pid) => keep.has(pid));
+  const strays = await sweepStrays(layout, options, (pid) => keep.has(pid) || isApplications(pid));
   if (dead === 0 && strays === 0) return null;
   const parts = [
     ...(alive.length > 0 ? [`${alive.length} processes found alive`] : []),
@@ -23,6 +25,12 @@ export async function repair(layout: Layout, options: StopOptions): Promise<stri
     ...(strays > 0 ? [`${strays} orphans stopped`] : []),
   ];
   return `repaired after an unclean end: ${parts.join(', ')}`;
+}
+
+/** Daemons that the application has started work on for as long as the stack: only `down` ends them. */
+function isApplications(pid: number): boolean {
+  const startedInside = environmentOf(pid).some((entry) => entry.startsWith(`${MEMT_ENV.instance}=`));
+  return startedInside && !commandOf(pid).includes(join(packageRoot, 'dist'));
 }
 
 /** The recorded pids, all marked processes below them or in their process group, and epmd, which leaves its group while RabbitMQ needs it. */

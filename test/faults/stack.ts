@@ -112,8 +112,13 @@ export function disorder(project: TestProject, instances: readonly string[] = IN
   // Its title is cut where the path is long, so its home is looked for in its environment.
   const daemons = pidsWithEnv('PM2_HOME', layout.pm2Home).filter((pid) => identityOf(pid) && commandOf(pid).startsWith('PM2 '));
   if (daemons.length !== 1) found.push(`${daemons.length} PM2 daemons`);
+  const primary = records.find(({ instance }) => instance === 'web')?.pid;
+  for (const { instance, pid, role } of records) {
+    if (role === 'web-instance' && pid !== null && statOf(pid)?.ppid !== primary) found.push(`${instance} is not the primary's`);
+  }
   const owners = { web: ['web', 'web.0', 'web.1'], mongodb: ['mongodb'], rabbitmq: ['rabbitmq'], management: ['rabbitmq'] };
   for (const [port, owner] of Object.entries(owners)) {
+    if (!owner.some((instance) => instances.includes(instance))) continue;
     const holder = holderOf(ports[port as keyof typeof owners], '127.0.0.1');
     const is = records.find(({ pid }) => pid === holder?.pid)?.instance;
     if (is === undefined || !owner.includes(is)) found.push(`port of ${port} belongs to ${is ?? JSON.stringify(holder)}`);

@@ -1,12 +1,14 @@
 import { rmSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
-import { pidsWithEnv } from '../../src/host/proc.js';
+import { commandOf, pidsWithEnv } from '../../src/host/proc.js';
 import { MEMT_ENV } from '../../src/model/launch.js';
+import type { StatusReport } from '../../src/model/status.js';
 import { poll } from '../../src/util/deadline.js';
 import type { Run } from '../rig/memt-process.js';
 import type { TestProject } from '../rig/project.js';
 import { createStack, healthy, inOrder, pidOf, printTable, record, statusOf, type Cell } from './stack.js';
 
+const LONG = process.env['MEMT_TEST_LONG'] === '1';
 const cells: Cell[] = [];
 afterAll(() => printTable(cells));
 
@@ -31,7 +33,6 @@ async function down(project: TestProject, cell: string): Promise<void> {
   expect(run.stdout + run.stderr).toContain('Down in');
   expect(run.code).toBe(0);
   expect(marked(project)).toEqual([]);
-  expect((await project.memt(['down'])).stdout).toBe('Nothing is running.\n');
 }
 
 describe('memt up, killed with SIGKILL', () => {
@@ -49,7 +50,7 @@ describe('memt up, killed with SIGKILL', () => {
     await down(project, `up killed when ${moment}, up, then down`);
   });
 
-  it('during a change of a healthy stack: what runs stays guarded, and status says what to do', async () => {
+  it.runIf(LONG)('during a change of a healthy stack: what runs stays guarded, and status says what to do', async () => {
     await using project = await stack();
     project.write('tasks.js', `await new Promise((resolve) => setTimeout(resolve, 60_000));\n${project.read('tasks.js')}`);
     const config = project.read('ecosystem.config.js');
@@ -92,6 +93,7 @@ describe('memt down', () => {
     process.kill(pidOf(project, 'pm2'), 'SIGKILL');
     process.kill(pidOf(project, 'mongodb'), 'SIGKILL');
     await down(project, 'down after SIGKILL of daemon and mongodb');
+    expect((await project.memt(['down'])).stdout).toBe('Nothing is running.\n');
   });
 
   it("when PM2's daemon hangs; status does not wait for it either", async () => {
@@ -104,7 +106,7 @@ describe('memt down', () => {
     await down(project, 'down while the daemon hangs');
   });
 
-  it('when the state folder was deleted: all of it ends by itself, and down finds what has not yet', async () => {
+  it.runIf(LONG)('when the state folder was deleted: what has not ended by itself is found', async () => {
     await using project = await stack();
     rmSync(project.layout.stateDir, { recursive: true, force: true });
     const run = await project.memt(['down']);
@@ -114,7 +116,7 @@ describe('memt down', () => {
   });
 });
 
-describe('the state folder is deleted', () => {
+describe.runIf(LONG)('the state folder is deleted', () => {
   it('the keeper ends everything', async () => {
     await using project = await stack();
     const started = performance.now();
@@ -124,7 +126,7 @@ describe('the state folder is deleted', () => {
   });
 });
 
-describe('memt up after the config has changed', () => {
+describe.runIf(LONG)('memt up after the config has changed', () => {
   it('drains what is no longer in it', async () => {
     await using project = await stack();
     const { ports } = project;
@@ -148,5 +150,56 @@ describe('memt up after the config has changed', () => {
     expect(record(project, 'worker.0')).toBeUndefined();
     expect(record(project, 'rabbitmq')).toBeUndefined();
     await down(project, 'down after that');
+  });
+});
+
+describe.runIf(LONG)('memt up with a change that does not work', () => {
+  it('is rolled back, and what ran before runs again', async () => {
+    await using project = await stack();
+    const config = project.read('ecosystem.config.js');
+    project.write('broken.js', "throw new Error('broken');\n");
+    project.write('ecosystem.config.js', config.replace('./app.js', './broken.js'));
+    const up = await project.memt(['up']);
+    expect(up.code).toBe(69);
+    expect(up.stderr + up.stdout).toContain('Error: broken');
+    const started = performance.now();
+    await healthy(project, 12_000);
+    cells.push({ cell: 'up with a broken change, then nothing', recoveryMs: performance.now() - started, result: 'as before' });
+    await inOrder(project);
+    await down(project, 'down after that');
+  });
+});
+
+describe.runIf(LONG)('everything has been killed, as by a restart of the machine', () => {
+  it('status says so, and up starts anew', async () => {
+    await using project = await stack();
+    // The supervisors first: they would bring the others back.
+    for (const name of ['keeper', 'pm2']) process.kill(pidOf(project, name), 'SIGKILL');
+    for (const pid of marked(project)) process.kill(pid, 'SIGKILL');
+    await poll(() => (marked(project).length === 0 ? true : undefined), { everyMs: 10, ms: 3000, what: 'their end' });
+    const status = await project.memt(['status', '--json']);
+    expect(status.code).toBe(3);
+    expect((JSON.parse(status.stdout) as StatusReport).units.map(({ state }) => state)).toEqual(Array.from({ length: 4 }, () => 'stopped'));
+    const up = await project.memt(['up']);
+    note('all killed, then up', up);
+    expect(up.stderr + up.stdout).toContain('Healthy in');
+    await inOrder(project);
+    await down(project, 'down after that');
+  });
+});
+
+describe.runIf(LONG)('what the application itself has started', () => {
+  it('is left alone by a repair, and ended by down', async () => {
+    await using project = await stack(false);
+    const daemonise = "import { execFileSync } from 'node:child_process';\nexecFileSync('sh', ['-c', 'setsid sleep 300 > /dev/null 2>&1 &']);\n";
+    project.write('app.js', daemonise + project.read('app.js'));
+    expect((await project.memt(['up'])).code).toBe(0);
+    const sleeping = marked(project).filter((pid) => commandOf(pid) === 'sleep 300');
+    expect(sleeping).toHaveLength(2);
+    for (const name of ['keeper', 'pm2', 'worker.0']) process.kill(pidOf(project, name), 'SIGKILL');
+    const up = await project.memt(['up']);
+    expect(up.stdout).toContain('repaired');
+    expect(marked(project).filter((pid) => commandOf(pid) === 'sleep 300')).toEqual(sleeping);
+    await down(project, 'down with daemons of the application');
   });
 });
