@@ -1,5 +1,6 @@
 // @ts-check
-// How fast the four verbs are, each against a baseline in the same run: node bench/up.mjs [pairs, default 7]
+// How fast the four verbs are, each against a baseline in the same run.
+// node bench/up.mjs [pairs, default 7] [cold] [running] [rabbitmq]   (default: all three)
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -204,7 +205,7 @@ async function realRabbitmq() {
   await project.remove();
 }
 
-await coldEmbedded();
-await whenAllRuns();
-await realRabbitmq();
+const parts = { cold: coldEmbedded, running: whenAllRuns, rabbitmq: realRabbitmq };
+const chosen = process.argv.slice(3);
+for (const [name, part] of Object.entries(parts)) if (chosen.length === 0 || chosen.includes(name)) await part();
 console.log(`${kept.filter(Boolean).length} of ${kept.length} goals kept`);

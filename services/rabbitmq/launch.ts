@@ -46,6 +46,7 @@ export async function launchRabbitmq(context: EngineContext<RabbitmqSettings>, b
       RABBITMQ_MNESIA_BASE: unquotable(dataDir) ? '/proc/self/cwd' : dataDir,
       RABBITMQ_LOG_BASE: layout.logDir,
       RABBITMQ_LOGS: logFile,
+      RABBITMQ_UPGRADE_LOG: logFile.replace(/\.log$/, '_upgrade.log'),
       RABBITMQ_CONF_ENV_FILE: inConfDir('env.conf'),
       RABBITMQ_CONFIG_FILE: inConfDir('rabbitmq.conf'),
       RABBITMQ_CONFIG_FILES: inConfDir('conf.d'),

@@ -55,6 +55,7 @@ function start(settings: Partial<RabbitmqSettings> = {}): ChildProcess {
     environment: 'local',
     unit: 'rabbitmq',
     env: {},
+    umask: 0o022,
     settingsDigest: 'x',
     settings: {
       uri: null,

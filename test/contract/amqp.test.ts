@@ -61,7 +61,7 @@ describe.each(targets)('AMQP on $name', (target) => {
   const trash: string[] = [];
 
   async function connected(to = url): Promise<ChannelModel> {
-    const made = await connect(to, { noDelay: true, heartbeat: 10 });
+    const made = await connect(`${to}?heartbeat=10`, { noDelay: true });
     made.on('error', () => undefined);
     open.push(made);
     return made;

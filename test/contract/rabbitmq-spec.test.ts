@@ -21,6 +21,7 @@ import type { Binary } from '../../src/ports/engine.js';
 import type { Behaviour } from '../rig/behaviour.js';
 import { EngineRun } from '../rig/engine-run.js';
 import { FakeEngines } from '../rig/fake-engines.js';
+import { poll } from '../../src/util/deadline.js';
 
 const REAL = realBroker();
 const NOBODY = 65_534;
@@ -218,7 +219,12 @@ describe.skipIf(!REAL)('the real broker', () => {
       expect(holderOf(port, '127.0.0.2')).toBeNull();
     }
     for (let count = 0; count < 50; count += 1) expect((await run.look()).kind).toBe('healthy');
-    expect(run.log()).toContain('started TCP listener');
+    // RabbitMQ answers before its logger has written what it did.
+    await poll(() => (run.log().includes('started TCP listener') ? true : undefined), {
+      everyMs: 20,
+      ms: 10_000,
+      what: 'the log',
+    });
     expect(run.log()).not.toMatch(/AMQP connection|accepting|closing/);
     expect(await run.stop()).toBe('exited');
     expect((await run.look()).kind).toBe('refused');

@@ -104,6 +104,7 @@ export class WebProject {
       environment: 'local',
       unit: 'web',
       env: { ...env },
+      umask: 0o022,
       settingsDigest: 'digest',
       engines: { mongodb: null, rabbitmq: null },
       settings: {

@@ -8,6 +8,7 @@ import { levelFrom } from './level-name.js';
 import type { Parsed } from './parsed.js';
 import { parseTextBlock } from './text-block.js';
 import { isoTime } from './timestamp.js';
+import { parseRabbitmq } from './rabbitmq.js';
 
 const corpus = (name: string): string => readFileSync(join(import.meta.dirname, 'corpus', name), 'utf8');
 
@@ -52,6 +53,21 @@ describe('RabbitMQ 3.10.8, real log of a broker that met bad clients', () => {
   });
   it('reads microseconds and the offset', () => {
     expect(records.find((record) => record.level === 'warn')?.time).toBe('2026-11-23T20:38:32.661Z');
+  });
+  it.each([
+    ['shutdown', 'info'],
+    ['noproc', 'info'],
+    ['{badmatch,x}', 'error'],
+  ])('a supervisor that reports %s while it stops its children is %s', (reason, level) => {
+    const prefix = '2026-11-23 21:42:01.100000+00:00 [error] <0.900.0>';
+    const lines = [
+      'supervisor: {<0.900.0>,rabbit_channel_sup}',
+      '    errorContext: shutdown_error',
+      `    reason: ${reason}`,
+      '    offender: [{pid,<0.903.0>},',
+      '               {id,channel}]',
+    ];
+    expect(parseRabbitmq(lines.map((line) => `${prefix} ${line}`))?.level).toBe(level);
   });
   it('keeps the banner as one information', () => {
     const banner = records.find((record) => record.text.includes('Starting RabbitMQ 3.10.8'));

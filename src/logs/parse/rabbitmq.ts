@@ -17,9 +17,10 @@ export function rabbitPrefix(line: string): string | undefined {
 /** One message of RabbitMQ, as the lines of its log; undefined when the first line has no prefix of RabbitMQ's. */
 export function parseRabbitmq(lines: readonly string[]): Parsed | undefined {
   const match = PREFIX.exec(lines[0] ?? '');
-  const level = levelFrom(match?.[2]);
-  if (!match || level === undefined) return undefined;
+  const said = levelFrom(match?.[2]);
+  if (!match || said === undefined) return undefined;
   const body = trimBlank(lines.map((line) => stripPrefix(line)));
+  const level = isOrderlyEnd(body) ? 'info' : said;
   const severe = level === 'error' || level === 'fatal';
   const text = severe ? summary(body) : body.join('\n');
   return {
@@ -29,6 +30,12 @@ export function parseRabbitmq(lines: readonly string[]): Parsed | undefined {
     fields: { process: match[3] ?? '' },
     stack: severe && body.length > 2 ? body.join('\n') : undefined,
   };
+}
+
+/** OTP reports it as an error when a supervisor's child is gone already, or ends as told, while a connection is closed. */
+function isOrderlyEnd(body: readonly string[]): boolean {
+  if (!/^supervisor: /.test(body[0] ?? '') || valueOf(body, 'errorContext') !== 'shutdown_error') return false;
+  return /^(?:shutdown|noproc|\{shutdown,)/.test(valueOf(body, 'reason') ?? '');
 }
 
 function stripPrefix(line: string): string {
