@@ -25,7 +25,12 @@ child.control.handle('status', () => ({
   facts: {},
 }));
 // One keeper per project: a second one waits until the first has handed over.
-const turn = await acquireLock({ name: `${child.layout.lockName}/keeper`, verb: 'keeper', waitMs: 60_000, signal: stop.signal });
+const turn = await acquireLock({
+  name: `${child.layout.lockName}/keeper`,
+  verb: 'keeper',
+  waitMs: 60_000,
+  signal: stop.signal,
+});
 if (turn.kind === 'held') {
   const keeper = new Keeper(
     {

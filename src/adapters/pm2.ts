@@ -19,7 +19,11 @@ interface Pm2 {
 interface Pm2Row {
   readonly name: string;
   readonly pid?: number;
-  readonly pm2_env?: { readonly status?: ManagedProcess['state']; readonly restart_time?: number; readonly exit_code?: number };
+  readonly pm2_env?: {
+    readonly status?: ManagedProcess['state'];
+    readonly restart_time?: number;
+    readonly exit_code?: number;
+  };
 }
 
 const CONNECT_MS = 15_000;
@@ -41,7 +45,11 @@ export async function createPm2({ pm2Home: home, runDir }: Layout): Promise<Proc
   mkdirSync(home, { recursive: true, mode: 0o700 });
   scrubEnvironment(home, runDir);
   const pm2 = ((await import('pm2')) as unknown as { default: Pm2 }).default;
-  const call = <T>(what: string, ms: number, run: (done: (error: unknown, value: T) => void) => void): Promise<T> =>
+  const call = <T = undefined>(
+    what: string,
+    ms: number,
+    run: (done: (error: unknown, value: T) => void) => void,
+  ): Promise<T> =>
     withDeadline(
       new Promise<T>((resolve, reject) => {
         run((error, value) => (error ? reject(firstError(error)) : resolve(value)));
@@ -52,41 +60,44 @@ export async function createPm2({ pm2Home: home, runDir }: Layout): Promise<Proc
       throw new FailureError({
         kind: 'pm2',
         what: `PM2 could not ${what}: ${asError(error).message}`,
-        cause: 'PM2\'s daemon hangs or could not start',
+        cause: "PM2's daemon hangs or could not start",
         mend: `look into ${join(home, 'pm2.log')}, then: memt down && memt up`,
       });
     });
   return {
     async connect() {
-      await call<void>('connect to its daemon', CONNECT_MS, (done) => pm2.connect((error) => done(error, undefined)));
+      await call('connect to its daemon', CONNECT_MS, (done) => pm2.connect((error) => done(error, undefined)));
       // The kernel accepts connections for a daemon that is stopped or stuck: only an answer proves it.
-      await call<void>('get an answer from its daemon', PING_MS, (done) => pm2.getVersion((error) => done(error, undefined)));
+      await call('get an answer from its daemon', PING_MS, (done) => pm2.getVersion((error) => done(error, undefined)));
       return { daemonPid: Number(readFileSync(join(home, 'pm2.pid'), 'utf8')) };
     },
-    fork: (spec) =>
-      call<void>(`fork ${spec.name}`, CALL_MS, (done) => pm2.start(appOf(spec), (error) => done(error, undefined))),
+    fork: async (spec) => {
+      await call(`fork ${spec.name}`, CALL_MS, (done) => pm2.start(appOf(spec), (error) => done(error, undefined)));
+    },
     list: async () => {
       const rows = await call<Pm2Row[]>('list its processes', CALL_MS, (done) => pm2.list(done));
       return rows.map(managed);
     },
-    remove: (name, graceMs) =>
-      call<void>(`stop ${name}`, graceMs + CALL_MS, (done) =>
+    remove: async (name, graceMs) => {
+      await call(`stop ${name}`, graceMs + CALL_MS, (done) =>
         pm2.delete(name, (error) => {
           const missing = error && /not found/i.test(firstError(error).message);
           done(missing ? null : error, undefined);
         }),
-      ),
+      );
+    },
     disconnect: () => pm2.disconnect(),
   };
 }
 
 function scrubEnvironment(home: string, runDir: string): void {
   for (const name of Object.keys(process.env)) {
-    if (!ALLOWED.has(name) && !name.startsWith('LC_') && !name.startsWith('MEMT_')) delete process.env[name];
+    if (!ALLOWED.has(name) && !name.startsWith('LC_') && !name.startsWith('MEMT_'))
+      Reflect.deleteProperty(process.env, name);
   }
   // The keeper's own; a daemon that it starts is not the keeper.
-  delete process.env[MEMT_ENV.instance];
-  delete process.env[MEMT_ENV.launch];
+  Reflect.deleteProperty(process.env, MEMT_ENV.instance);
+  Reflect.deleteProperty(process.env, MEMT_ENV.launch);
   Object.assign(process.env, {
     // Marks the daemon, so that it is found even when its record is lost.
     [MEMT_ENV.runDir]: runDir,

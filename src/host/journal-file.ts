@@ -18,7 +18,11 @@ export function forgetJournal(journalDir: string, instance: string): void {
  * aside is the one step that says which of the two it was.
  * @returns whether it was removed
  */
-export function forgetJournalIf(journalDir: string, instance: string, isGone: (record: JournalRecord) => boolean): boolean {
+export function forgetJournalIf(
+  journalDir: string,
+  instance: string,
+  isGone: (record: JournalRecord) => boolean,
+): boolean {
   const file = join(journalDir, `${instance}.json`);
   const aside = `${file}.${process.pid}.gone`;
   try {
@@ -40,8 +44,8 @@ export function forgetJournalIf(journalDir: string, instance: string, isGone: (r
 
 function parseRecord(file: string): JournalRecord | null {
   try {
-    const record = JSON.parse(readFileSync(file, 'utf8')) as JournalRecord;
-    return record.schema === 1 ? record : null;
+    const record = JSON.parse(readFileSync(file, 'utf8')) as { readonly schema?: unknown };
+    return record.schema === 1 ? (record as JournalRecord) : null;
   } catch {
     return null; // gone, or torn by a full disk
   }

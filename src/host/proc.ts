@@ -53,7 +53,8 @@ export function statOf(pid: number): ProcessStat | undefined {
 /** The identity of a living process, or undefined. Zombies count as dead: nobody may reap them under a bare PID 1. */
 export function identityOf(pid: number): ProcessIdentity | undefined {
   const stat = statOf(pid);
-  if (stat) return stat.state === 'Z' || stat.state === 'X' ? undefined : { pid, startTime: stat.startTime, bootId: bootId() };
+  if (stat)
+    return stat.state === 'Z' || stat.state === 'X' ? undefined : { pid, startTime: stat.startTime, bootId: bootId() };
   if (process.platform === 'linux') return undefined;
   try {
     process.kill(pid, 0);

@@ -8,7 +8,15 @@ import { isStopped, KEEPER, PM2_DAEMON } from './helpers.js';
 import { livingRecord, livingRecords } from './processes.js';
 import { readStackFile, writeStackFile, type StackFile } from './stack-file.js';
 import { clearRunDir } from './state-dir.js';
-import { DEFAULT_GRACE_MS, removeFork, stopEngine, stopFork, stopHelper, sweepStrays, type StopOptions } from './stop-unit.js';
+import {
+  DEFAULT_GRACE_MS,
+  removeFork,
+  stopEngine,
+  stopFork,
+  stopHelper,
+  sweepStrays,
+  type StopOptions,
+} from './stop-unit.js';
 
 export interface DownOutcome {
   /** False when nothing ran. */
@@ -28,14 +36,25 @@ export async function runDown(context: RunContext, hurry: AbortSignal): Promise<
   const records = livingRecords(layout);
   const ran = records.length > 0;
   if (stack) writeStackFile(layout, { ...stack, phase: 'stopping', since: Date.now() });
-  const optionsFor = (unit: string): StopOptions => ({ hurry, onProgress: (text) => emit({ type: 'step-progress', unit, text }) });
+  const optionsFor = (unit: string): StopOptions => ({
+    hurry,
+    onProgress: (text) => emit({ type: 'step-progress', unit, text }),
+  });
   const failures: Failure[] = [];
   const step = async (unit: string, waiting: string, work: () => Promise<string>): Promise<void> => {
     const started = performance.now();
     emit({ type: 'step-start', unit, text: waiting });
     try {
       const text = await work();
-      emit({ type: 'step-done', unit, text, address: null, engine: null, durationMs: performance.now() - started, changed: true });
+      emit({
+        type: 'step-done',
+        unit,
+        text,
+        address: null,
+        engine: null,
+        durationMs: performance.now() - started,
+        changed: true,
+      });
     } catch (error) {
       // One unit that cannot be stopped is no reason to leave the others running.
       if (!(error instanceof FailureError)) throw error;
@@ -62,17 +81,28 @@ export async function runDown(context: RunContext, hurry: AbortSignal): Promise<
       const waiting = embedded || !engine ? 'stopping' : explainStop(context, unit, stack);
       await step(unit, waiting, async () => {
         if (!embedded) emit({ type: 'step-progress', unit, text: waiting });
-        const outcome = await stopEngine(layout, unit, embedded ? { signal: 'SIGTERM', graceMs: 10_000 } : stop, optionsFor(unit));
+        const outcome = await stopEngine(
+          layout,
+          unit,
+          embedded ? { signal: 'SIGTERM', graceMs: 10_000 } : stop,
+          optionsFor(unit),
+        );
         const { helperPrograms } = context.registry[unit];
         await sweepStrays(layout, optionsFor(unit), (pid) => !helperPrograms.includes(statOf(pid)?.comm ?? ''));
         return outcome === 'killed' ? `had to be killed after ${stop.graceMs / 1000} s` : 'stopped cleanly, data kept';
       });
-    } else if (stack?.units.some((one) => one.name === unit && (one.engine === 'adopted' || one.engine === 'external'))) {
+    } else if (
+      stack?.units.some((one) => one.name === unit && (one.engine === 'adopted' || one.engine === 'external'))
+    ) {
       emit({ type: 'note', text: `${unit} is not memt's own: left running` });
     }
   }
   const strays = await sweepStrays(layout, optionsFor('strays'));
-  if (strays > 0) emit({ type: 'note', text: `${strays} ${ran ? 'more ' : ''}${strays === 1 ? 'process' : 'processes'} of this stack stopped` });
+  if (strays > 0)
+    emit({
+      type: 'note',
+      text: `${strays} ${ran ? 'more ' : ''}${strays === 1 ? 'process' : 'processes'} of this stack stopped`,
+    });
   const survivors = livingRecords(layout);
   const [failure = survivors.length > 0 ? survived(survivors) : null] = failures;
   if (failure) return { ran, failure };
@@ -94,19 +124,24 @@ async function connectIfAlive(context: RunContext, options: StopOptions): Promis
   } catch (error) {
     if (!(error instanceof FailureError)) throw error;
   }
-  context.emit({ type: 'note', text: "PM2's daemon does not answer: killed, and its processes are stopped one by one" });
+  context.emit({
+    type: 'note',
+    text: "PM2's daemon does not answer: killed, and its processes are stopped one by one",
+  });
   await stopHelper(layout, PM2_DAEMON, 0, options);
   return null;
 }
 
 /** Web first, then workers: the reverse of the order in which they depend on each other. */
 function forkedUnits(records: readonly JournalRecord[]): string[] {
-  const units = (role: string): string[] => records.filter((record) => record.role === role).map((record) => record.unit);
+  const units = (role: string): string[] =>
+    records.filter((record) => record.role === role).map((record) => record.unit);
   return [...new Set([...units('web'), ...units('web-instance'), ...units('worker')])];
 }
 
 function graceOf(stack: StackFile | null, unit: string): number {
-  const known = stack && (unit === 'web' ? stack.settings.web : stack.settings.workers.find((worker) => worker.name === unit));
+  const known =
+    stack && (unit === 'web' ? stack.settings.web : stack.settings.workers.find((worker) => worker.name === unit));
   return stack && known ? forkGraceMs(stack.settings, unit) : DEFAULT_GRACE_MS;
 }
 

@@ -40,7 +40,7 @@ export function engineUnit(context: RunContext, settings: Settings, unit: 'mongo
   const engine = settings[unit];
   if (!engine) throw new Error(`${unit} is switched off`);
   // The registry pairs each spec with its own settings; TypeScript cannot follow the pairing through the index.
-  return { spec: context.registry[unit] as EngineSpec<AnyEngineSettings>, engine };
+  return { spec: context.registry[unit], engine };
 }
 
 /**
@@ -51,11 +51,16 @@ export async function startEngine(
   context: RunContext,
   settings: Settings,
   step: Step,
-  options: { readonly signal: AbortSignal; readonly onProgress: (text: string) => void; readonly onSpawned: () => void },
+  options: {
+    readonly signal: AbortSignal;
+    readonly onProgress: (text: string) => void;
+    readonly onSpawned: () => void;
+  },
 ): Promise<StartedEngine> {
   const unit = step.unit as 'mongodb' | 'rabbitmq';
   const bound = engineUnit(context, settings, unit);
-  const launch = step.engine === 'embedded' ? embeddedLaunch(context, settings, bound) : await realLaunch(context, settings, bound);
+  const launch =
+    step.engine === 'embedded' ? embeddedLaunch(context, settings, bound) : await realLaunch(context, settings, bound);
   prepare(launch);
   const record = {
     schema: 1 as const,
@@ -75,7 +80,12 @@ export async function startEngine(
   options.onSpawned();
   try {
     const healthy = await waitHealthy(bound, launch, before, spawned, settings, context, options);
-    writeJournal(context.layout.journalDir, { ...record, ...spawned.identity, at: Date.now(), version: healthy.version });
+    writeJournal(context.layout.journalDir, {
+      ...record,
+      ...spawned.identity,
+      at: Date.now(),
+      version: healthy.version,
+    });
     return { version: healthy.version };
   } catch (error) {
     if (!(error instanceof FailureError) || error.failure.kind !== 'engine-exited') throw error;
@@ -110,9 +120,18 @@ export async function waitForEngine(
   }
 }
 
-async function realLaunch(context: RunContext, settings: Settings, { spec, engine }: EngineUnit): Promise<EngineLaunch> {
+async function realLaunch(
+  context: RunContext,
+  settings: Settings,
+  { spec, engine }: EngineUnit,
+): Promise<EngineLaunch> {
   const binary = spec.find(engine, settings.env);
-  if (!binary) throw new FailureError({ kind: 'engine-missing', unit: spec.unit, what: `the ${spec.product} program has disappeared` });
+  if (!binary)
+    throw new FailureError({
+      kind: 'engine-missing',
+      unit: spec.unit,
+      what: `the ${spec.product} program has disappeared`,
+    });
   if ('kind' in binary) throw new FailureError(binary);
   const launch = await spec.launch(engineContext(context, settings, engine), binary);
   return { ...launch, env: { ...launch.env, [MEMT_ENV.runDir]: context.layout.runDir } };
@@ -138,12 +157,19 @@ function embeddedLaunch(context: RunContext, settings: Settings, { spec, engine 
     files: [],
     stdoutFile: join(layout.logDir, `${spec.unit}.out`),
     logFile: join(layout.logDir, `${spec.unit}.ndjson`),
-    ports: [engine.port, ...('managementPort' in engine && engine.managementPort !== null ? [engine.managementPort] : [])],
+    ports: [
+      engine.port,
+      ...('managementPort' in engine && engine.managementPort !== null ? [engine.managementPort] : []),
+    ],
     helperPorts: [],
   };
 }
 
-function engineContext(context: RunContext, settings: Settings, engine: AnyEngineSettings): EngineContext<AnyEngineSettings> {
+function engineContext(
+  context: RunContext,
+  settings: Settings,
+  engine: AnyEngineSettings,
+): EngineContext<AnyEngineSettings> {
   return { settings: engine, layout: context.layout, project: settings.project };
 }
 
@@ -174,7 +200,9 @@ async function waitHealthy(
         logTail: readTail(launch.logFile, 200, before.logBytes),
         output: readTail(launch.stdoutFile, 50, before.outputBytes),
       };
-      throw new FailureError(exitFailure(spec.explainExit(exit, engineContext(context, settings, engine)), exit.output, before, context));
+      throw new FailureError(
+        exitFailure(spec.explainExit(exit, engineContext(context, settings, engine)), exit.output, before, context),
+      );
     }
     if (probe.kind === 'healthy') return probe;
     // A slow recovery is fine as long as the engine's own log says that it is at work.
@@ -193,7 +221,12 @@ function exitFailure(failure: Failure, output: readonly string[], before: Before
   return { ...failure, evidence };
 }
 
-function timeoutFailure(spec: EngineSpec<AnyEngineSettings>, launch: EngineLaunch, probe: ProbeResult, ms: number): Failure {
+function timeoutFailure(
+  spec: EngineSpec<AnyEngineSettings>,
+  launch: EngineLaunch,
+  probe: ProbeResult,
+  ms: number,
+): Failure {
   return {
     kind: 'engine-timeout',
     unit: spec.unit,

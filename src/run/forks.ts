@@ -126,7 +126,10 @@ export async function waitFork(
     options.signal.throwIfAborted();
     const statuses = await Promise.all(step.instances.map((instance) => childStatus(layout, instance)));
     const failed = statuses.find((status) => status?.failure != null)?.failure;
-    if (failed) throw new FailureError(withEvidence(layout, step, options.sinceMs, explainPort(settings, { ...failed, unit: step.unit })));
+    if (failed)
+      throw new FailureError(
+        withEvidence(layout, step, options.sinceMs, explainPort(settings, { ...failed, unit: step.unit })),
+      );
     const now = performance.now();
     if (statuses.every((status) => status?.state === 'healthy')) {
       const all = pidsOf(layout, step, statuses);
@@ -143,7 +146,8 @@ export async function waitFork(
       const dying = (await manager()).find((one) => step.instances.includes(one.name) && gaveUp(one));
       if (dying) throw new FailureError(exitedFailure(layout, step, options.sinceMs, dying));
     }
-    if (now - started > settings.timeouts.instanceMs) throw new FailureError(timeoutFailure(layout, step, options.sinceMs, statuses, now - started));
+    if (now - started > settings.timeouts.instanceMs)
+      throw new FailureError(timeoutFailure(layout, step, options.sinceMs, statuses, now - started));
     options.onProgress(progressOf(step, statuses));
     await sleep(25, options.signal);
   }
@@ -161,7 +165,9 @@ function pidsOf(layout: Layout, step: Step, statuses: readonly (ChildStatus | nu
 
 /** `2/5 answering`: how far a unit has come. */
 export function progressOf(step: Step, statuses: readonly (ChildStatus | null)[]): string {
-  const states = statuses.flatMap((status) => (status?.instances.length ? status.instances.map((one) => one.state) : [status?.state]));
+  const states = statuses.flatMap((status) =>
+    status?.instances.length ? status.instances.map((one) => one.state) : [status?.state],
+  );
   const healthy = states.filter((state) => state === 'healthy').length;
   return `${healthy}/${states.length} ${step.kind === 'worker' ? 'consuming' : 'answering'}`;
 }
@@ -197,8 +203,16 @@ function exitedFailure(layout: Layout, step: Step, sinceMs: number, dying: Manag
   };
 }
 
-function timeoutFailure(layout: Layout, step: Step, sinceMs: number, statuses: readonly (ChildStatus | null)[], ms: number): Failure {
-  const reasons = new Set(statuses.map((status) => (status === null ? 'no answer on its control socket' : status.reason)));
+function timeoutFailure(
+  layout: Layout,
+  step: Step,
+  sinceMs: number,
+  statuses: readonly (ChildStatus | null)[],
+  ms: number,
+): Failure {
+  const reasons = new Set(
+    statuses.map((status) => (status === null ? 'no answer on its control socket' : status.reason)),
+  );
   const why = [...reasons].filter((reason) => reason !== null).join('; ');
   return {
     kind: 'unit-timeout',

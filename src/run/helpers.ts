@@ -52,7 +52,8 @@ async function connectOrReplace(manager: ProcessManager, layout: Layout): Promis
 /** A keeper that is stopped may hold the project lock for ever: before a verb asks for it, it is ended; PM2 or `up` starts another. */
 export async function endStoppedKeeper(layout: Layout): Promise<void> {
   const keeper = livingRecord(layout, KEEPER);
-  if (keeper?.pid != null && isStopped(keeper.pid)) await stopProcess({ identity: identityIn(keeper), signal: 'SIGKILL', graceMs: 0 });
+  if (keeper?.pid != null && isStopped(keeper.pid))
+    await stopProcess({ identity: identityIn(keeper), signal: 'SIGKILL', graceMs: 0 });
 }
 
 /** Stopped by Ctrl-Z, SIGSTOP or a debugger: it would not answer before its deadline, so there is no need to ask. */

@@ -69,7 +69,7 @@ export class Keeper {
         }
       } catch (error) {
         // A full disk, say: whoever guards must outlive it.
-        if (!signal.aborted) this.log.error('the keeper could not do its round', { err: asError(error) });
+        if (!isAborted(signal)) this.log.error('the keeper could not do its round', { err: asError(error) });
       }
       await sleep(TICK_MS, signal).catch(() => undefined);
     }
@@ -103,7 +103,9 @@ export class Keeper {
 
   async #publish(stack: StackFile): Promise<void> {
     const { layout, registry } = this.context;
-    const notes = new Map<string, UnitNote>([...this.#attempts].map(([name, attempt]) => [name, { restarts: attempt.restarts, reason: attempt.reason }]));
+    const notes = new Map<string, UnitNote>(
+      [...this.#attempts].map(([name, attempt]) => [name, { restarts: attempt.restarts, reason: attempt.reason }]),
+    );
     const now = await report(stack, layout, registry, { probeTimeoutMs: PROBE_MS, notes });
     if (existsSync(layout.journalDir)) writeHealth(layout, { at: Date.now(), keeperPid: process.pid, report: now });
   }
@@ -114,7 +116,13 @@ export class Keeper {
     const cancel = new AbortController();
     const give = AbortSignal.any([signal, cancel.signal]);
     // A verb that asks for the lock gets it: a half-started engine is stopped again.
-    const got = await acquireLock({ name: this.context.layout.lockName, verb: 'keeper', waitMs: 0, signal, onCancel: () => cancel.abort() });
+    const got = await acquireLock({
+      name: this.context.layout.lockName,
+      verb: 'keeper',
+      waitMs: 0,
+      signal,
+      onCancel: () => cancel.abort(),
+    });
     if (got.kind !== 'held') return 'done';
     try {
       // A verb may have changed the world while we waited for the lock.
@@ -123,8 +131,11 @@ export class Keeper {
       const still = this.#due(current);
       const names = work.filter((name) => still.includes(name));
       const forks = names.filter((name) => !isEngine(name) && name !== PM2_DAEMON);
-      await Promise.all([this.#restartEngines(current, names.filter(isEngine), give), this.#reforkAll(current.settings, forks, give)]);
-      return names.includes(PM2_DAEMON) && !give.aborted ? await this.#renewDaemon() : 'done';
+      await Promise.all([
+        this.#restartEngines(current, names.filter(isEngine), give),
+        this.#reforkAll(current.settings, forks, give),
+      ]);
+      return names.includes(PM2_DAEMON) && !isAborted(give) ? await this.#renewDaemon() : 'done';
     } finally {
       await got.lock.release(null);
     }
@@ -138,7 +149,9 @@ export class Keeper {
     if (stack.phase === 'stopping') return [];
     const alive = new Map(livingRecords(this.context.layout).map((record) => [record.instance, record.pid]));
     const now = performance.now();
-    const guarded = stack.units.filter((unit) => unit.engine !== 'adopted' && unit.engine !== 'external').flatMap((unit) => [...unit.instances]);
+    const guarded = stack.units
+      .filter((unit) => unit.engine !== 'adopted' && unit.engine !== 'external')
+      .flatMap((unit) => [...unit.instances]);
     return [...guarded, PM2_DAEMON].filter((name) => {
       const attempt = this.#attemptOf(name);
       const pid = alive.get(name);
@@ -158,8 +171,8 @@ export class Keeper {
     });
   }
 
-  /** One try, with the next one later. */
-  async #try(name: string, work: (attempt: Attempt) => Promise<void>): Promise<void> {
+  /** One try, with the next one later. @returns whether it succeeded */
+  async #try(name: string, work: (attempt: Attempt) => Promise<void>): Promise<boolean> {
     const attempt = this.#attemptOf(name);
     attempt.count += 1;
     attempt.next = performance.now() + (BACKOFF_MS[Math.min(attempt.count, BACKOFF_MS.length - 1)] ?? 0);
@@ -167,14 +180,20 @@ export class Keeper {
     try {
       await work(attempt);
       attempt.reason = null;
+      return true;
     } catch (error) {
       const text = error instanceof FailureError ? error.failure.what : asError(error).message;
       attempt.reason = `attempt ${attempt.count} to bring it back failed: ${text}`;
       this.log.error(`${name}: ${attempt.reason}`, { err: error });
+      return false;
     }
   }
 
-  async #restartEngines(stack: StackFile, names: readonly ('mongodb' | 'rabbitmq')[], signal: AbortSignal): Promise<void> {
+  async #restartEngines(
+    stack: StackFile,
+    names: readonly ('mongodb' | 'rabbitmq')[],
+    signal: AbortSignal,
+  ): Promise<void> {
     if (names.length === 0) return;
     // A keeper that was killed between spawn and record has left an engine that holds the port and that nobody knows.
     await repair(this.context.layout, { hurry: signal, onProgress: () => undefined });
@@ -186,13 +205,16 @@ export class Keeper {
     const unit = stack.units.find((one) => one.name === name);
     const step = engineStep(unit ?? { name, engine: 'spawned', version: null, instances: [name] });
     const { spec } = engineUnit(context, stack.settings, name);
-    let spawned = false;
     try {
-      await startEngine(context, stack.settings, step, { signal, onProgress: () => undefined, onSpawned: () => (spawned = true) });
+      await startEngine(context, stack.settings, step, {
+        signal,
+        onProgress: () => undefined,
+        onSpawned: () => undefined,
+      });
       this.log.info(`${name} is healthy again`);
     } catch (error) {
       const hurry = AbortSignal.abort();
-      if (spawned) await stopEngine(context.layout, name, spec.stop, { hurry, onProgress: () => undefined });
+      await stopEngine(context.layout, name, spec.stop, { hurry, onProgress: () => undefined });
       throw error;
     }
   }
@@ -204,7 +226,7 @@ export class Keeper {
     const manager = await this.context.processManager();
     try {
       for (const instance of instances) {
-        if (signal.aborted) return;
+        if (isAborted(signal)) return;
         await this.#try(instance, async (attempt) => {
           await connectManager(manager, layout);
           const known = (await manager.list()).find((one) => one.name === instance);
@@ -223,19 +245,17 @@ export class Keeper {
   /** A new daemon when there is none, and under it a new keeper that takes over from us; forks that survived are watched, not touched. */
   async #renewDaemon(): Promise<'handed-over' | 'done'> {
     const { layout } = this.context;
-    let handedOver = false;
-    await this.#try(PM2_DAEMON, async () => {
+    const renewed = await this.#try(PM2_DAEMON, async () => {
       const manager = await this.context.processManager();
       try {
         await connectManager(manager, layout);
         await manager.remove(KEEPER, 1000);
         await manager.fork(keeperSpec(layout));
-        handedOver = true;
       } finally {
         manager.disconnect();
       }
     });
-    return handedOver ? 'handed-over' : 'done';
+    return renewed ? 'handed-over' : 'done';
   }
 
   #attemptOf(name: string): Attempt {
@@ -246,6 +266,11 @@ export class Keeper {
     }
     return attempt;
   }
+}
+
+/** As a call: TypeScript would take an `aborted` that it has seen once for a constant. */
+function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
 }
 
 function isEngine(name: string): name is 'mongodb' | 'rabbitmq' {

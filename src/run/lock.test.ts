@@ -24,10 +24,12 @@ describe('the project lock', () => {
     const name = lockName();
     const lock = await held({ name, verb: 'up', waitMs: 0 });
     const told = new Promise<string>((resolve) => {
-      void acquireLock({ name, verb: 'up', waitMs: 5000, onWait: (holder) => resolve(holder.verb) }).then(async (result) => {
-        expect(result).toMatchObject({ kind: 'held', before: { outcome: { kind: 'port-taken' } } });
-        if (result.kind === 'held') await result.lock.release(null);
-      });
+      void acquireLock({ name, verb: 'up', waitMs: 5000, onWait: (holder) => resolve(holder.verb) }).then(
+        async (result) => {
+          expect(result).toMatchObject({ kind: 'held', before: { outcome: { kind: 'port-taken' } } });
+          if (result.kind === 'held') await result.lock.release(null);
+        },
+      );
     });
     expect(await told).toBe('up');
     await lock.release({ kind: 'port-taken', what: 'x' });
@@ -53,7 +55,9 @@ describe('the project lock', () => {
   it('passes a request to give up on to the holder', async () => {
     const name = lockName();
     const cancelled = new Promise<void>((resolve) => {
-      void held({ name, verb: 'up', waitMs: 0, onCancel: resolve }).then((lock) => cancelled.then(() => lock.release(null)));
+      void held({ name, verb: 'up', waitMs: 0, onCancel: resolve }).then((lock) =>
+        cancelled.then(() => lock.release(null)),
+      );
     });
     const down = await held({ name, verb: 'down', waitMs: 5000, cancelHolder: true });
     await cancelled;
@@ -64,7 +68,13 @@ describe('the project lock', () => {
     const name = lockName();
     const lock = await held({ name, verb: 'up', waitMs: 0 });
     const abort = new AbortController();
-    const waiting = acquireLock({ name, verb: 'up', waitMs: 5000, signal: abort.signal, onWait: () => abort.abort(new Error('enough')) });
+    const waiting = acquireLock({
+      name,
+      verb: 'up',
+      waitMs: 5000,
+      signal: abort.signal,
+      onWait: () => abort.abort(new Error('enough')),
+    });
     await expect(waiting).rejects.toThrow('enough');
     await lock.release(null);
   });

@@ -18,7 +18,14 @@ export interface LockHolder {
 
 /** What a waiter learned: the lock is its own, or how the holder's work ended. */
 export type LockResult =
-  | { readonly kind: 'held'; readonly lock: HeldLock; /** What the last holder that we waited for ended with. */ readonly before: { readonly holder: LockHolder; readonly outcome: LockOutcome } | null }
+  | {
+      readonly kind: 'held';
+      readonly lock: HeldLock;
+      /** What the last holder that we waited for ended with. */ readonly before: {
+        readonly holder: LockHolder;
+        readonly outcome: LockOutcome;
+      } | null;
+    }
   | { readonly kind: 'timeout'; readonly holder: LockHolder | null };
 
 export interface LockOptions {

@@ -24,7 +24,11 @@ export function readTail(file: string, lines: number, from = 0): string[] {
     const fresh = size >= from ? size - from : size;
     const buffer = Buffer.alloc(Math.min(fresh, MAX_BYTES));
     readSync(fd, buffer, 0, buffer.length, size - buffer.length);
-    return buffer.toString('utf8').split('\n').filter((line) => line.trim() !== '').slice(-lines);
+    return buffer
+      .toString('utf8')
+      .split('\n')
+      .filter((line) => line.trim() !== '')
+      .slice(-lines);
   } finally {
     closeSync(fd);
   }

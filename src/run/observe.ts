@@ -40,16 +40,22 @@ async function viewEngine<S extends MongodbSettings | RabbitmqSettings>(
   const context = { settings: engine, layout, project: settings.project };
   const otherPorts = 'managementPort' in engine && engine.managementPort !== null ? [engine.managementPort] : [];
   return {
-    own: record?.pid != null ? { pid: record.pid, engine: record.engine ?? 'spawned', settingsDigest: record.settingsDigest ?? '' } : null,
+    own:
+      record?.pid != null
+        ? { pid: record.pid, engine: record.engine ?? 'spawned', settingsDigest: record.settingsDigest ?? '' }
+        : null,
     probe: probeView(probe),
     holder: holder ? describeHolder(holder) : null,
     binary: found && 'path' in found ? found : null,
     binaryFailure: found && 'kind' in found ? found : null,
     dataFailure: external || record ? null : spec.checkData(context),
-    otherPortsTaken: external || record ? [] : otherPorts.flatMap((port) => {
-      const other = holderOf(port, engine.host);
-      return other ? [{ port, holder: describeHolder(other) }] : [];
-    }),
+    otherPortsTaken:
+      external || record
+        ? []
+        : otherPorts.flatMap((port) => {
+            const other = holderOf(port, engine.host);
+            return other ? [{ port, holder: describeHolder(other) }] : [];
+          }),
   };
 }
 
@@ -69,7 +75,12 @@ function probeView(probe: ProbeResult): EngineProbeView {
   }
 }
 
-async function viewFork(name: string, settings: Settings, layout: Layout, records: readonly JournalRecord[]): Promise<ForkView> {
+async function viewFork(
+  name: string,
+  settings: Settings,
+  layout: Layout,
+  records: readonly JournalRecord[],
+): Promise<ForkView> {
   const own = records.filter((record) => record.unit === name && record.role !== 'web-instance');
   const alive = await Promise.all(
     own.map(async (record) => ({

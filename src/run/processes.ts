@@ -34,7 +34,12 @@ export async function childStatus(layout: Layout, instance: string, timeoutMs = 
 }
 
 /** Asks a forked process to do something; undefined when it is absent, silent or refuses. */
-export async function askChild(layout: Layout, instance: string, op: string, timeoutMs: number): Promise<Json | undefined> {
+export async function askChild(
+  layout: Layout,
+  instance: string,
+  op: string,
+  timeoutMs: number,
+): Promise<Json | undefined> {
   const answer = await ask(controlSocket(layout, instance), op, {}, timeoutMs);
   return answer.kind === 'answer' ? answer.value : undefined;
 }

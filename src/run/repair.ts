@@ -37,11 +37,12 @@ function isApplications(pid: number): boolean {
 function descendantsOf(layout: Layout, recorded: ReadonlySet<number>): Set<number> {
   const marked = pidsWithEnv(MEMT_ENV.runDir, layout.runDir);
   const keep = new Set(recorded);
-  for (let before = -1; before !== keep.size; ) {
+  for (let before = -1; before !== keep.size;) {
     before = keep.size;
     for (const pid of marked) {
       const stat = statOf(pid);
-      if (stat && (keep.has(stat.ppid) || keep.has(stat.pgid) || (recorded.size > 0 && stat.comm === 'epmd'))) keep.add(pid);
+      if (stat && (keep.has(stat.ppid) || keep.has(stat.pgid) || (recorded.size > 0 && stat.comm === 'epmd')))
+        keep.add(pid);
     }
   }
   return keep;

@@ -23,23 +23,33 @@ export interface UnitNote {
 }
 
 /** One look at the whole stack. Loads no driver and starts nothing. */
-export async function report(written: StackFile, layout: Layout, registry: Registry, options: ReportOptions): Promise<StatusReport> {
+export async function report(
+  written: StackFile,
+  layout: Layout,
+  registry: Registry,
+  options: ReportOptions,
+): Promise<StatusReport> {
   const records = livingRecords(layout);
   // Nobody works on it any more: the verb that did was killed.
   const interrupted = written.phase !== 'up' && [null, 'keeper'].includes(await lockedBy(layout.lockName));
   const stack: StackFile = interrupted ? { ...written, phase: 'up' } : written;
   const looks = await Promise.all(
-    stack.units.filter(({ name }) => isConfigured(name, stack.settings)).map((unit) =>
-      unit.name === 'mongodb' || unit.name === 'rabbitmq'
-        ? engineStatus(unit, unit.name, stack, layout, registry, options)
-        : forkStatus(unit, stack, layout, options),
-    ),
+    stack.units
+      .filter(({ name }) => isConfigured(name, stack.settings))
+      .map((unit) =>
+        unit.name === 'mongodb' || unit.name === 'rabbitmq'
+          ? engineStatus(unit, unit.name, stack, layout, registry, options)
+          : forkStatus(unit, stack, layout, options),
+      ),
   );
   const units = looks
-    .map((unit) => (records.length === 0 && unit.state === 'failed' ? { ...unit, state: 'stopped' as const, reason: ALL_DEAD } : unit))
+    .map((unit) =>
+      records.length === 0 && unit.state === 'failed' ? { ...unit, state: 'stopped' as const, reason: ALL_DEAD } : unit,
+    )
     .map((unit) => (interrupted && records.length > 0 ? withInterruption(unit, written.phase) : unit));
   const { settings } = stack;
-  const alive = (instance: string): 'running' | 'dead' => (records.some((record) => record.instance === instance) ? 'running' : 'dead');
+  const alive = (instance: string): 'running' | 'dead' =>
+    records.some((record) => record.instance === instance) ? 'running' : 'dead';
   return {
     schema: 1,
     version: stack.version,
@@ -57,8 +67,15 @@ const ALL_DEAD = 'no process of this stack lives (the machine was restarted, or 
 /** A start or stop that was killed goes nowhere by itself. */
 function withInterruption(unit: UnitStatus, phase: StackFile['phase']): UnitStatus {
   if (unit.state === 'healthy') return unit;
-  const next = phase === 'stopping' ? 'memt down was killed half-way: memt down, or memt up' : 'memt up was killed half-way: memt up';
-  return { ...unit, state: unit.state === 'starting' ? 'degraded' : unit.state, reason: `${unit.reason ?? unit.state}; ${next}` };
+  const next =
+    phase === 'stopping'
+      ? 'memt down was killed half-way: memt down, or memt up'
+      : 'memt up was killed half-way: memt up';
+  return {
+    ...unit,
+    state: unit.state === 'starting' ? 'degraded' : unit.state,
+    reason: `${unit.reason ?? unit.state}; ${next}`,
+  };
 }
 
 function isConfigured(name: string, { mongodb, rabbitmq, web, workers }: Settings): boolean {
@@ -96,14 +113,21 @@ async function engineStatus(
   const foreign = unit.engine === 'adopted' || unit.engine === 'external';
   const spec = registry[name];
   // The registry pairs each spec with its own settings.
-  const endpoint = name === 'mongodb' ? registry.mongodb.endpoint(stack.settings.mongodb ?? missing(name)) : registry.rabbitmq.endpoint(stack.settings.rabbitmq ?? missing(name));
-  const probe: ProbeResult = record || foreign ? await spec.probe(endpoint, { timeoutMs: options.probeTimeoutMs }) : { kind: 'refused' };
+  const endpoint =
+    name === 'mongodb'
+      ? registry.mongodb.endpoint(stack.settings.mongodb ?? missing(name))
+      : registry.rabbitmq.endpoint(stack.settings.rabbitmq ?? missing(name));
+  const probe: ProbeResult =
+    record || foreign ? await spec.probe(endpoint, { timeoutMs: options.probeTimeoutMs }) : { kind: 'refused' };
   const note = options.notes?.get(name);
   const pid = record?.pid ?? null;
   const up = pid === null ? 0 : uptimeMs(pid);
   const [state, reason] = engineState(probe, pid !== null || foreign, stack, up);
-  const uri = engine.uri ?? (name === 'mongodb' ? `mongodb://${engine.host}:${engine.port}` : `amqp://${engine.host}:${engine.port}`);
-  const management = 'managementPort' in engine && engine.managementPort !== null && !foreign ? [engine.managementPort] : [];
+  const uri =
+    engine.uri ??
+    (name === 'mongodb' ? `mongodb://${engine.host}:${engine.port}` : `amqp://${engine.host}:${engine.port}`);
+  const management =
+    'managementPort' in engine && engine.managementPort !== null && !foreign ? [engine.managementPort] : [];
   return {
     name,
     state,
@@ -112,7 +136,10 @@ async function engineStatus(
     version: probe.kind === 'healthy' ? probe.version : unit.version,
     url: redactUri(uri),
     ports: foreign ? [] : [engine.port, ...management],
-    instances: foreign || pid === null ? [] : [instance(name, pid, state === 'healthy' ? 'healthy' : 'degraded', up, note?.restarts ?? 0)],
+    instances:
+      foreign || pid === null
+        ? []
+        : [instance(name, pid, state === 'healthy' ? 'healthy' : 'degraded', up, note?.restarts ?? 0)],
   };
 }
 
@@ -129,7 +156,12 @@ function engineState(probe: ProbeResult, runs: boolean, stack: StackFile, upMs: 
     : ['degraded', describeProbe(probe)];
 }
 
-async function forkStatus(unit: StackUnit, stack: StackFile, layout: Layout, options: ReportOptions): Promise<UnitStatus> {
+async function forkStatus(
+  unit: StackUnit,
+  stack: StackFile,
+  layout: Layout,
+  options: ReportOptions,
+): Promise<UnitStatus> {
   const records = livingRecords(layout).filter((record) => record.unit === unit.name);
   const heads = await Promise.all(
     unit.instances.map(async (name) => {
@@ -137,13 +169,18 @@ async function forkStatus(unit: StackUnit, stack: StackFile, layout: Layout, opt
       return { name, pid: record?.pid ?? null, status: record ? await childStatus(layout, name) : null };
     }),
   );
-  const instances = heads.flatMap(({ name, pid, status }) => instancesOf(name, pid, status, options.notes?.get(name)?.restarts ?? 0));
+  const instances = heads.flatMap(({ name, pid, status }) =>
+    instancesOf(name, pid, status, options.notes?.get(name)?.restarts ?? 0),
+  );
   const web = unit.name === 'web' ? stack.settings.web : null;
   const [state, reason] = forkState(heads, instances, stack, web?.workers ?? unit.instances.length);
   return {
     name: unit.name,
     state,
-    reason: state === 'healthy' ? null : (unit.instances.flatMap((one) => options.notes?.get(one)?.reason ?? [])[0] ?? reason),
+    reason:
+      state === 'healthy'
+        ? null
+        : (unit.instances.flatMap((one) => options.notes?.get(one)?.reason ?? [])[0] ?? reason),
     engine: null,
     version: null,
     url: web ? `http://${web.host}:${web.port}` : null,
@@ -162,14 +199,27 @@ function instancesOf(name: string, pid: number | null, status: ChildStatus | nul
   if (pid === null) return [];
   if (!status) return [instance(name, pid, 'degraded', uptimeMs(pid), restarts)];
   if (status.instances.length === 0) return [instance(name, pid, status.state, uptimeMs(pid), restarts)];
-  return status.instances.map((one) => instance(one.id, one.pid, one.state, one.pid === null ? 0 : uptimeMs(one.pid), one.restarts));
+  return status.instances.map((one) =>
+    instance(one.id, one.pid, one.state, one.pid === null ? 0 : uptimeMs(one.pid), one.restarts),
+  );
 }
 
-function instance(id: string, pid: number | null, state: InstanceState, upMs: number, restarts: number): InstanceStatus {
+function instance(
+  id: string,
+  pid: number | null,
+  state: InstanceState,
+  upMs: number,
+  restarts: number,
+): InstanceStatus {
   return { id, pid, state, uptimeMs: upMs, restarts, memoryBytes: pid === null ? 0 : residentBytes(pid) };
 }
 
-function forkState(heads: readonly Head[], instances: readonly InstanceStatus[], stack: StackFile, wanted: number): [UnitState, string | null] {
+function forkState(
+  heads: readonly Head[],
+  instances: readonly InstanceStatus[],
+  stack: StackFile,
+  wanted: number,
+): [UnitState, string | null] {
   const failure = heads.find((head) => head.status?.failure)?.status?.failure;
   if (failure) return ['failed', failure.what];
   const healthy = instances.filter((one) => one.state === 'healthy').length;
@@ -188,6 +238,9 @@ function forkState(heads: readonly Head[], instances: readonly InstanceStatus[],
   ].join('; ');
   const young = stack.phase === 'starting' || heads.every((head) => head.pid === null || uptimeMs(head.pid) < 10_000);
   if (!young) return ['degraded', words];
-  const since = stack.phase === 'starting' ? Date.now() - stack.since : Math.max(...heads.map((head) => (head.pid === null ? 0 : uptimeMs(head.pid))));
+  const since =
+    stack.phase === 'starting'
+      ? Date.now() - stack.since
+      : Math.max(...heads.map((head) => (head.pid === null ? 0 : uptimeMs(head.pid))));
   return ['starting', `starting for ${(since / 1000).toFixed(0)} s: ${words}`];
 }

@@ -31,8 +31,8 @@ export function stackFileOf(layout: Layout): string {
 
 export function readStackFile(layout: Layout): StackFile | null {
   try {
-    const stack = JSON.parse(readFileSync(stackFileOf(layout), 'utf8')) as StackFile;
-    return stack.schema === 1 ? stack : null;
+    const stack = JSON.parse(readFileSync(stackFileOf(layout), 'utf8')) as { readonly schema?: unknown };
+    return stack.schema === 1 ? (stack as StackFile) : null;
   } catch {
     return null; // no stack has been started here, or its file is torn: the journal still names its processes
   }
@@ -50,11 +50,16 @@ export function settingsDigest(value: unknown): string {
 /** The digest of every unit; engines' addresses count for those who use them. */
 export function settingsDigests(settings: Settings): Record<string, string> {
   const { mongodb, rabbitmq, web, workers } = settings;
-  const reach = [mongodb && [mongodb.uri, mongodb.host, mongodb.port, mongodb.database], rabbitmq && [rabbitmq.uri, rabbitmq.host, rabbitmq.port, rabbitmq.vhost, rabbitmq.user, rabbitmq.password]];
+  const reach = [
+    mongodb && [mongodb.uri, mongodb.host, mongodb.port, mongodb.database],
+    rabbitmq && [rabbitmq.uri, rabbitmq.host, rabbitmq.port, rabbitmq.vhost, rabbitmq.user, rabbitmq.password],
+  ];
   return {
     mongodb: settingsDigest(mongodb),
     rabbitmq: settingsDigest(rabbitmq),
     web: settingsDigest([web, reach, settings.environment]),
-    ...Object.fromEntries(workers.map((worker) => [worker.name, settingsDigest([worker, reach, settings.environment])])),
+    ...Object.fromEntries(
+      workers.map((worker) => [worker.name, settingsDigest([worker, reach, settings.environment])]),
+    ),
   };
 }

@@ -8,9 +8,18 @@ import type { Layout } from '../util/layout.js';
 /** Makes every state folder of the project (0700), and refuses folders that are links or somebody else's. */
 export function prepareStateDir(layout: Layout): Result<void> {
   const folders = [
-    layout.stateDir, layout.runDir, layout.journalDir, layout.launchDir, layout.gateDir, layout.logDir, layout.dataDir,
-    ...(layout.socketDir.startsWith(layout.runDir) ? [] : [dirname(dirname(layout.socketDir)), dirname(layout.socketDir)]),
-    layout.socketDir, layout.pm2Home,
+    layout.stateDir,
+    layout.runDir,
+    layout.journalDir,
+    layout.launchDir,
+    layout.gateDir,
+    layout.logDir,
+    layout.dataDir,
+    ...(layout.socketDir.startsWith(layout.runDir)
+      ? []
+      : [dirname(dirname(layout.socketDir)), dirname(layout.socketDir)]),
+    layout.socketDir,
+    layout.pm2Home,
   ];
   for (const folder of folders) {
     const failure = ensureFolder(folder);
@@ -36,7 +45,9 @@ function ensureFolder(folder: string): Failure | null {
     return {
       kind: 'project-unwritable',
       what: `${folder} ${stat.isDirectory() ? `belongs to user ${stat.uid}, not to you (${uid})` : 'is not a folder'}`,
-      cause: stat.isSymbolicLink() ? 'It is a symbolic link, which memt does not follow' : 'Another user started a stack in this project',
+      cause: stat.isSymbolicLink()
+        ? 'It is a symbolic link, which memt does not follow'
+        : 'Another user started a stack in this project',
       mend: `rm -r ${folder} (or ask its owner), then start again`,
     };
   }
@@ -54,12 +65,24 @@ export function writeFailure(path: string, error: unknown): Failure {
         mend: 'Free some space (memt keeps logs and data in .memt), then start again',
       };
     case 'EROFS':
-      return { kind: 'project-unwritable', what: `cannot write ${path}: the file system is read-only`, mend: 'Copy the project to a place that you may write to' };
+      return {
+        kind: 'project-unwritable',
+        what: `cannot write ${path}: the file system is read-only`,
+        mend: 'Copy the project to a place that you may write to',
+      };
     case 'EACCES':
     case 'EPERM':
-      return { kind: 'project-unwritable', what: `cannot write ${path}: permission denied`, mend: `Make the project's folder writable for you: chown -R $(id -un) ${dirname(path)}` };
+      return {
+        kind: 'project-unwritable',
+        what: `cannot write ${path}: permission denied`,
+        mend: `Make the project's folder writable for you: chown -R $(id -un) ${dirname(path)}`,
+      };
+    case undefined:
     default:
-      return { kind: 'project-unwritable', what: `cannot write ${path}: ${error instanceof Error ? error.message : String(error)}` };
+      return {
+        kind: 'project-unwritable',
+        what: `cannot write ${path}: ${error instanceof Error ? error.message : String(error)}`,
+      };
   }
 }
 

@@ -8,8 +8,8 @@ import type { Json } from '../model/record.js';
 import type { ProcessManager } from '../ports/process-manager.js';
 import { ENTRIES } from '../util/entries.js';
 import type { Layout } from '../util/layout.js';
-import { PM2_DAEMON } from './helpers.js';
-import { askChild, identityIn, livingRecord, livingRecords } from './processes.js';
+import { isStopped, PM2_DAEMON } from './helpers.js';
+import { askChild, childStatus, identityIn, livingRecord, livingRecords } from './processes.js';
 
 export interface StopOptions {
   readonly onProgress: (text: string) => void;
@@ -17,6 +17,8 @@ export interface StopOptions {
   readonly hurry: AbortSignal;
 }
 
+/** How long a process may take to show that its event loop turns, ms. */
+const ANSWER_MS = 2000;
 /** Grace for a unit whose settings are not known any more, ms. */
 export const DEFAULT_GRACE_MS = 30_000;
 /** Grace for processes that nobody told us how to stop, ms. */
@@ -35,10 +37,17 @@ export async function stopFork(
 ): Promise<string> {
   const records = livingRecords(layout).filter((record) => record.unit === unit);
   const heads = records.filter((record) => record.role !== 'web-instance');
+  records.forEach(wake);
   const drained = await Promise.all(
     heads.map(async (record) => {
       options.onProgress(`finishing what it has in hand (at most ${seconds(graceMs)})`);
-      const report = await unlessHurried(askChild(layout, record.instance, 'drain', graceMs), options.hurry);
+      // One whose event loop hangs would not answer the drain either: its signal has the same grace again.
+      const answers = options.hurry.aborted
+        ? null
+        : await unlessHurried(childStatus(layout, record.instance, ANSWER_MS), options.hurry);
+      const report = answers
+        ? await unlessHurried(askChild(layout, record.instance, 'drain', graceMs), options.hurry)
+        : undefined;
       await removeFork(layout, manager, record.instance, graceMs, options);
       return report;
     }),
@@ -47,7 +56,22 @@ export async function stopFork(
   await Promise.all(records.map((record) => stopRecord(record, graceMs, options)));
   forgetDead(layout, (record) => record.unit === unit);
   const instances = records.filter((record) => record.role === 'web-instance').length;
-  return drainSummary(drained, instances > 0 ? `${instances} ${instances === 1 ? 'instance' : 'instances'}` : `${heads.length} ${heads.length === 1 ? 'process' : 'processes'}`);
+  return drainSummary(
+    drained,
+    instances > 0
+      ? `${instances} ${instances === 1 ? 'instance' : 'instances'}`
+      : `${heads.length} ${heads.length === 1 ? 'process' : 'processes'}`,
+  );
+}
+
+/** A process that somebody has stopped (SIGSTOP, Ctrl-Z) could neither drain nor see its signal. */
+function wake(record: JournalRecord): void {
+  if (record.pid === null || !isStopped(record.pid)) return;
+  try {
+    process.kill(record.pid, 'SIGCONT');
+  } catch {
+    // it ended in between
+  }
 }
 
 /**
@@ -104,7 +128,10 @@ async function stopRecord(record: JournalRecord, graceMs: number, options: StopO
 function drainSummary(reports: readonly (Json | undefined)[], what: string): string {
   const sum = (key: string): number =>
     reports.reduce<number>((total, report) => {
-      const value = typeof report === 'object' && report !== null && !Array.isArray(report) ? (report as Record<string, Json>)[key] : 0;
+      const value =
+        typeof report === 'object' && report !== null && !Array.isArray(report)
+          ? (report as Record<string, Json>)[key]
+          : 0;
       return total + (typeof value === 'number' ? value : 0);
     }, 0);
   const parts = [
@@ -119,7 +146,8 @@ function drainSummary(reports: readonly (Json | undefined)[], what: string): str
 /** Forgets the dead that match; PM2 may start one of them again at any moment. @returns how many */
 export function forgetDead(layout: Layout, matches: (record: JournalRecord) => boolean = () => true): number {
   const dead = readJournal(layout.journalDir).filter((record) => matches(record) && !recordAlive(record));
-  return dead.filter(({ instance }) => forgetJournalIf(layout.journalDir, instance, (record) => !recordAlive(record))).length;
+  return dead.filter(({ instance }) => forgetJournalIf(layout.journalDir, instance, (record) => !recordAlive(record)))
+    .length;
 }
 
 /** Asks an engine of ours to stop cleanly, and kills it at the deadline. */
@@ -145,7 +173,12 @@ export async function stopEngine(
 }
 
 /** Stops one helper process of memt's own by its journal record (keeper, PM2's daemon). */
-export async function stopHelper(layout: Layout, instance: string, graceMs: number, options: StopOptions): Promise<void> {
+export async function stopHelper(
+  layout: Layout,
+  instance: string,
+  graceMs: number,
+  options: StopOptions,
+): Promise<void> {
   const record = livingRecords(layout).find((candidate) => candidate.instance === instance);
   if (record) await stopRecord(record, graceMs, options);
   forgetJournal(layout.journalDir, instance);
@@ -157,7 +190,11 @@ export async function stopHelper(layout: Layout, instance: string, graceMs: numb
  * the rest. Our own process and its ancestors do not carry the mark.
  * @returns how many there were
  */
-export async function sweepStrays(layout: Layout, options: StopOptions, spare: (pid: number) => boolean = () => false): Promise<number> {
+export async function sweepStrays(
+  layout: Layout,
+  options: StopOptions,
+  spare: (pid: number) => boolean = () => false,
+): Promise<number> {
   let stopped = 0;
   for (const wave of [isSupervisor, usesEngines, () => true]) {
     const strays = pidsWithEnv(MEMT_ENV.runDir, layout.runDir)

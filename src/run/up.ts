@@ -1,6 +1,4 @@
 import { dirname } from 'node:path';
-import { statOf } from '../host/proc.js';
-import type { StopOutcome } from '../host/stop.js';
 import { FailureError, type Failure } from '../model/failure.js';
 import type { Settings } from '../model/settings.js';
 import { startOrder } from '../plan/graph.js';
@@ -11,12 +9,22 @@ import { asError } from '../util/errors.js';
 import type { Layout } from '../util/layout.js';
 import type { RunContext } from './context.js';
 import { engineUnit, startEngine, waitForEngine } from './engines.js';
-import { closeGate, forkGraceMs, forkUnit, isUnitOf, openGate, restoreUnit, waitFork, type EngineUris } from './forks.js';
+import {
+  closeGate,
+  forkGraceMs,
+  forkUnit,
+  isUnitOf,
+  openGate,
+  restoreUnit,
+  waitFork,
+  type EngineUris,
+} from './forks.js';
 import { connectManager, forkKeeper, isStopped, KEEPER, PM2_DAEMON } from './helpers.js';
 import { livingRecord, livingRecords } from './processes.js';
 import { readStackFile, writeStackFile, type StackFile, type StackUnit } from './stack-file.js';
 import { clearRunDir, writeFailure } from './state-dir.js';
-import { DEFAULT_GRACE_MS, removeFork, stopEngine, stopFork, stopHelper, sweepStrays, type StopOptions } from './stop-unit.js';
+import { removeFork, stopEngine, stopFork, stopHelper, sweepStrays, type StopOptions } from './stop-unit.js';
+import { leavingUnits, stopFirst } from './stop-first.js';
 import { reachableUrls, type LabelledUrl } from './urls.js';
 
 export interface UpOptions {
@@ -40,7 +48,12 @@ interface Undo {
 }
 
 /** Carries the plan out; on failure or abort stops exactly what this run started. Never throws for expected trouble. */
-export async function runUp(context: RunContext, settings: Settings, plan: UpPlan, options: UpOptions): Promise<UpOutcome> {
+export async function runUp(
+  context: RunContext,
+  settings: Settings,
+  plan: UpPlan,
+  options: UpOptions,
+): Promise<UpOutcome> {
   const planned = plannedFailure(plan);
   if (planned) return { failure: planned, rolledBack: [], urls: [] };
   context.emit({ type: 'plan', units: plan.steps.map((step) => step.unit) });
@@ -92,7 +105,11 @@ class UpRun {
     try {
       // What is healthy and stays as it is was never starting: a run that only looks must not unguard it.
       if (this.#changes) this.#writeStack('starting');
-      await this.#stopFirst();
+      await stopFirst(this.context, this.settings, this.plan, this.#before, {
+        signal: this.#signal,
+        connected: () => this.#connected(),
+        stopOptions: (unit) => this.#stopOptions(unit),
+      });
     } catch (error) {
       this.#disconnectManager();
       return toFailure(error, this.options.signal, this.context.layout);
@@ -127,50 +144,7 @@ class UpRun {
 
   get #changes(): boolean {
     const quiet = this.plan.steps.every((step) => step.action === 'keep' || step.action === 'use');
-    return !quiet || this.#leaving.length > 0 || this.#before?.phase !== 'up';
-  }
-
-  /** Units of the stack as it was that the config does not name any more. */
-  get #leaving(): readonly StackUnit[] {
-    const wanted = startOrder(stackGraph(this.settings));
-    return (this.#before?.units ?? []).filter((unit) => !wanted.includes(unit.name));
-  }
-
-  /**
-   * Stops what has left the config and what restarts with other settings, in the order of `down`: who uses an engine comes before it, so
-   * that the tasks in hand still find their store and queue.
-   */
-  async #stopFirst(): Promise<void> {
-    const leaving = new Set(this.#leaving.map(({ name }) => name));
-    const restarting = this.plan.steps.filter((step) => step.action === 'restart').map(({ unit }) => unit);
-    const units = [...leaving, ...restarting.reverse()];
-    for (const unit of units.filter((name) => !isEngine(name))) {
-      this.#signal.throwIfAborted();
-      const text = await this.#stopForkNow(unit);
-      if (leaving.has(unit)) this.context.emit({ type: 'note', text: `${unit} is no longer in the config: ${text}` });
-    }
-    for (const unit of units.filter(isEngine)) {
-      this.#signal.throwIfAborted();
-      if (livingRecord(this.context.layout, unit) === undefined) continue;
-      const outcome = await this.#stopEngineNow(unit);
-      if (leaving.has(unit)) this.context.emit({ type: 'note', text: `${unit} is no longer in the config: ${outcome === 'killed' ? 'killed' : 'stopped, data kept'}` });
-    }
-  }
-
-  async #stopForkNow(unit: string): Promise<string> {
-    const { layout } = this.context;
-    const manager = livingRecord(layout, PM2_DAEMON) ? await this.#connected() : null;
-    const known = this.#before && isUnitOf(this.#before.settings, unit) ? this.#before.settings : this.settings;
-    const graceMs = isUnitOf(known, unit) ? forkGraceMs(known, unit) : DEFAULT_GRACE_MS;
-    return stopFork(layout, manager, unit, graceMs, this.#stopOptions(unit));
-  }
-
-  async #stopEngineNow(unit: 'mongodb' | 'rabbitmq'): Promise<StopOutcome> {
-    const { layout, registry } = this.context;
-    const outcome = await stopEngine(layout, unit, registry[unit].stop, this.#stopOptions(unit));
-    const { helperPrograms } = registry[unit];
-    await sweepStrays(layout, this.#stopOptions(unit), (pid) => !helperPrograms.includes(statOf(pid)?.comm ?? ''));
-    return outcome;
+    return !quiet || leavingUnits(this.settings, this.#before).length > 0 || this.#before?.phase !== 'up';
   }
 
   #stopOptions(unit: string): StopOptions {
@@ -179,7 +153,9 @@ class UpRun {
 
   /** Stops what this run started, newest first; gives the units in the order in which they were stopped. */
   async rollBack(): Promise<string[]> {
-    const units = [...new Set(this.#undo.map((undo) => undo.unit).reverse())].filter((unit) => unit !== KEEPER && unit !== PM2_DAEMON);
+    const units = [...new Set(this.#undo.map((undo) => undo.unit).reverse())].filter(
+      (unit) => unit !== KEEPER && unit !== PM2_DAEMON,
+    );
     this.context.emit({ type: 'rollback', units });
     for (const undo of this.#undo.reverse()) {
       try {
@@ -236,7 +212,7 @@ class UpRun {
       this.#undo.push({ unit: step.unit, run: (stop) => this.#undoFork(step, missing, manager, graceMs, stop) });
       await forkUnit(manager, layout, settings, step, this.#uris, missing);
     }
-    await Promise.all(step.dependsOn.map((name) => this.#healthy.get(name)));
+    await Promise.all(step.dependsOn.flatMap((name) => this.#healthy.get(name) ?? []));
     openGate(layout, step.unit);
     await waitFork(() => this.#managed(), layout, settings, step, {
       signal: this.#signal,
@@ -245,13 +221,20 @@ class UpRun {
     });
   }
 
-  async #undoFork(step: Step, missing: readonly string[], manager: ProcessManager, graceMs: number, stop: StopOptions): Promise<void> {
+  async #undoFork(
+    step: Step,
+    missing: readonly string[],
+    manager: ProcessManager,
+    graceMs: number,
+    stop: StopOptions,
+  ): Promise<void> {
     const { layout } = this.context;
     if (missing.length === step.instances.length) {
       await stopFork(layout, manager, step.unit, graceMs, stop);
       const before = this.#before?.settings;
       // The keeper starts it again as it was before: with its settings of then, and past an open gate.
-      if (step.action === 'restart' && before && isUnitOf(before, step.unit)) restoreUnit(layout, before, step.unit, this.#urisOf(before));
+      if (step.action === 'restart' && before && isUnitOf(before, step.unit))
+        restoreUnit(layout, before, step.unit, this.#urisOf(before));
       else closeGate(layout, step.unit);
       return;
     }
@@ -281,7 +264,8 @@ class UpRun {
       const hadDaemon = livingRecord(layout, PM2_DAEMON) !== undefined;
       const manager = await this.context.processManager();
       await connectManager(manager, layout);
-      if (!hadDaemon) this.#undo.unshift({ unit: PM2_DAEMON, run: (stop) => stopHelper(layout, PM2_DAEMON, 3000, stop) });
+      if (!hadDaemon)
+        this.#undo.unshift({ unit: PM2_DAEMON, run: (stop) => stopHelper(layout, PM2_DAEMON, 3000, stop) });
       return manager;
     })();
     return this.#manager;
@@ -330,7 +314,9 @@ class UpRun {
     const pid = livingRecord(this.context.layout, step.unit)?.pid;
     switch (step.engine) {
       case 'embedded':
-        return step.action === 'start' ? `EMBEDDED (${step.reason}), answers as ${version}` : `EMBEDDED, ${step.reason}, answers as ${version}`;
+        return step.action === 'start'
+          ? `EMBEDDED (${step.reason}), answers as ${version}`
+          : `EMBEDDED, ${step.reason}, answers as ${version}`;
       case 'spawned':
         return `${version} ${step.program === null ? step.reason : dirname(step.program)}, pid ${pid ?? '?'}`;
       case 'adopted':
@@ -352,9 +338,18 @@ class UpRun {
       instances: step.instances,
     }));
     const order = startOrder(stackGraph(this.settings));
-    const others = (this.#before?.units ?? []).filter((unit) => order.includes(unit.name) && !planned.some((one) => one.name === unit.name));
+    const others = (this.#before?.units ?? []).filter(
+      (unit) => order.includes(unit.name) && !planned.some((one) => one.name === unit.name),
+    );
     const units = [...planned, ...others].sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
-    writeStackFile(this.context.layout, { schema: 1, version: this.context.version, phase, since: Date.now(), settings: this.settings, units });
+    writeStackFile(this.context.layout, {
+      schema: 1,
+      version: this.context.version,
+      phase,
+      since: Date.now(),
+      settings: this.settings,
+      units,
+    });
   }
 
   /** What made the run fail (a full disk) may make this fail, too; the file then still names all units. */
@@ -365,10 +360,6 @@ class UpRun {
       this.context.emit({ type: 'warning', text: writeFailure(this.context.layout.runDir, error).what });
     }
   }
-}
-
-function isEngine(unit: string): unit is 'mongodb' | 'rabbitmq' {
-  return unit === 'mongodb' || unit === 'rabbitmq';
 }
 
 /** A thrown value as the failure of the run; bugs are thrown on. */

@@ -18,13 +18,19 @@ export async function reachableUrls(settings: Settings): Promise<LabelledUrl[]> 
     const login = rabbitmq.password === 'guest' ? ` (${rabbitmq.user}/guest)` : '';
     candidates.push(page('RabbitMQ', rabbitmq.host, rabbitmq.managementPort, login));
   }
-  const answered = await Promise.all(candidates.map(async (one) => ((await answers(one.url)) ? [{ label: one.label, url: one.display }] : [])));
+  const answered = await Promise.all(
+    candidates.map(async (one) => ((await answers(one.url)) ? [{ label: one.label, url: one.display }] : [])),
+  );
   return answered.flat();
 }
 
 function page(label: string, host: string, port: number, suffix: string): LabelledUrl & { display: string } {
   const local = host === '127.0.0.1' || host === '0.0.0.0' || host === '::1' || host === '::';
-  return { label, url: `http://${local ? '127.0.0.1' : host}:${port}/`, display: `http://${local ? 'localhost' : host}:${port}${suffix}` };
+  return {
+    label,
+    url: `http://${local ? '127.0.0.1' : host}:${port}/`,
+    display: `http://${local ? 'localhost' : host}:${port}${suffix}`,
+  };
 }
 
 function answers(url: string): Promise<boolean> {

@@ -68,11 +68,14 @@ export class Load {
 
   #ask(agent: Agent): Promise<number | Loss['kind'] | 'stale'> {
     return new Promise((resolve) => {
-      const sent = request({ agent, host: '127.0.0.1', port: this.port, path: this.path, timeout: ANSWER_MS }, (response) => {
-        response.resume();
-        response.on('end', () => resolve(response.statusCode ?? 0));
-        response.on('error', () => resolve('cut'));
-      });
+      const sent = request(
+        { agent, host: '127.0.0.1', port: this.port, path: this.path, timeout: ANSWER_MS },
+        (response) => {
+          response.resume();
+          response.on('end', () => resolve(response.statusCode ?? 0));
+          response.on('error', () => resolve('cut'));
+        },
+      );
       sent.on('timeout', () => {
         resolve('timeout');
         sent.destroy();

@@ -68,7 +68,11 @@ describe.runIf(LONG)('long faults', () => {
     process.kill(worker, 'SIGKILL');
     await replaced(project, 'worker.0', worker, 20_000);
     await healthy(project, 15_000);
-    cells.push({ cell: 'daemon hangs, worker killed', recoveryMs: performance.now() - started, result: 'both replaced' });
+    cells.push({
+      cell: 'daemon hangs, worker killed',
+      recoveryMs: performance.now() - started,
+      result: 'both replaced',
+    });
     expect(pidOf(project, 'pm2')).not.toBe(daemon);
     await inOrder(project, 10_000);
   });
@@ -123,7 +127,11 @@ describe.runIf(LONG)('long faults', () => {
       await inOrder(project, 15_000);
       const ms = performance.now() - started;
       slowest = Math.max(slowest, ms);
-      cells.push({ cell: `round ${round}: ${victims.join(' ') || 'nobody'}`, recoveryMs: ms, result: guarded ? 'by itself' : 'by memt up' });
+      cells.push({
+        cell: `round ${round}: ${victims.join(' ') || 'nobody'}`,
+        recoveryMs: ms,
+        result: guarded ? 'by itself' : 'by memt up',
+      });
     }
     const { accepted, without } = await tasks.outcomes(60_000);
     const after = memory(project);
@@ -140,7 +148,8 @@ describe.runIf(LONG)('long faults', () => {
 describe.runIf(LONG)('the real RabbitMQ', () => {
   it('comes back after SIGKILL with every task', async (context) => {
     if (!hasRealRabbitmq()) {
-      if (process.env['CI'] === 'true') throw new Error('rabbitmq-server is not installed, and CI=true wants its tests');
+      if (process.env['CI'] === 'true')
+        throw new Error('rabbitmq-server is not installed, and CI=true wants its tests');
       process.stdout.write('\n  !! rabbitmq-server is not installed: 1 fault test of the real one is SKIPPED\n\n');
       context.skip();
     }

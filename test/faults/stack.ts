@@ -100,28 +100,42 @@ export function disorder(project: TestProject, instances: readonly string[] = IN
   if (names.join() !== wanted.join()) found.push(`the journal names ${names.join()} instead of ${wanted.join()}`);
   const known = new Set(records.flatMap(({ pid }) => pid ?? []));
   const marked = pidsWithEnv(MEMT_ENV.runDir, layout.runDir).filter((pid) => identityOf(pid) !== undefined);
-  for (let before = -1; before !== known.size; ) {
+  for (let before = -1; before !== known.size;) {
     before = known.size;
     for (const pid of marked) {
       const stat = statOf(pid);
       // Being below PM2's daemon is no reason to be: only below a process that the journal names.
-      if (stat && (stat.comm === 'epmd' || known.has(stat.pgid) || (known.has(stat.ppid) && stat.ppid !== daemonOf(records)))) known.add(pid);
+      if (
+        stat &&
+        (stat.comm === 'epmd' || known.has(stat.pgid) || (known.has(stat.ppid) && stat.ppid !== daemonOf(records)))
+      )
+        known.add(pid);
     }
   }
-  for (const pid of marked) if (!known.has(pid)) found.push(`orphan ${pid}: ${commandOf(pid)} as ${variable(pid, MEMT_ENV.instance)}`);
+  for (const pid of marked)
+    if (!known.has(pid)) found.push(`orphan ${pid}: ${commandOf(pid)} as ${variable(pid, MEMT_ENV.instance)}`);
   // Its title is cut where the path is long, so its home is looked for in its environment.
-  const daemons = pidsWithEnv('PM2_HOME', layout.pm2Home).filter((pid) => identityOf(pid) && commandOf(pid).startsWith('PM2 '));
+  const daemons = pidsWithEnv('PM2_HOME', layout.pm2Home).filter(
+    (pid) => identityOf(pid) && commandOf(pid).startsWith('PM2 '),
+  );
   if (daemons.length !== 1) found.push(`${daemons.length} PM2 daemons`);
   const primary = records.find(({ instance }) => instance === 'web')?.pid;
   for (const { instance, pid, role } of records) {
-    if (role === 'web-instance' && pid !== null && statOf(pid)?.ppid !== primary) found.push(`${instance} is not the primary's`);
+    if (role === 'web-instance' && pid !== null && statOf(pid)?.ppid !== primary)
+      found.push(`${instance} is not the primary's`);
   }
-  const owners = { web: ['web', 'web.0', 'web.1'], mongodb: ['mongodb'], rabbitmq: ['rabbitmq'], management: ['rabbitmq'] };
+  const owners = {
+    web: ['web', 'web.0', 'web.1'],
+    mongodb: ['mongodb'],
+    rabbitmq: ['rabbitmq'],
+    management: ['rabbitmq'],
+  };
   for (const [port, owner] of Object.entries(owners)) {
     if (!owner.some((instance) => instances.includes(instance))) continue;
     const holder = holderOf(ports[port as keyof typeof owners], '127.0.0.1');
     const is = records.find(({ pid }) => pid === holder?.pid)?.instance;
-    if (is === undefined || !owner.includes(is)) found.push(`port of ${port} belongs to ${is ?? JSON.stringify(holder)}`);
+    if (is === undefined || !owner.includes(is))
+      found.push(`port of ${port} belongs to ${is ?? JSON.stringify(holder)}`);
   }
   return found;
 }
@@ -213,11 +227,14 @@ export interface Cell {
 /** Prints what the tests of a file have found. */
 export function printTable(cells: readonly Cell[]): void {
   const width = Math.max(...cells.map(({ cell }) => cell.length), 4);
-  const line = (cell: string, ms: string, result: string): string => `  ${cell.padEnd(width)}  ${ms.padStart(8)}  ${result}\n`;
+  const line = (cell: string, ms: string, result: string): string =>
+    `  ${cell.padEnd(width)}  ${ms.padStart(8)}  ${result}\n`;
   process.stdout.write(
     line('cell', 'recovery', 'result') +
       cells
-        .map(({ cell, recoveryMs, result }) => line(cell, recoveryMs === null ? '-' : `${recoveryMs.toFixed(0)} ms`, result))
+        .map(({ cell, recoveryMs, result }) =>
+          line(cell, recoveryMs === null ? '-' : `${recoveryMs.toFixed(0)} ms`, result),
+        )
         .join(''),
   );
 }

@@ -59,7 +59,12 @@ describe('SIGKILL while steady, under light load', () => {
     expect(down.code).toBe(0);
   });
 
-  it.each(VICTIMS.map((victim, at) => ({ ...victim, nth: VICTIMS.slice(0, at).filter((one) => one.instance === victim.instance).length + 1 })))(
+  it.each(
+    VICTIMS.map((victim, at) => ({
+      ...victim,
+      nth: VICTIMS.slice(0, at).filter((one) => one.instance === victim.instance).length + 1,
+    })),
+  )(
     '$instance (kill $nth)',
     async ({ instance, nth, backMs, healthyMs, lost }) => {
       await healthy(project, 10_000);

@@ -50,24 +50,38 @@ describe('memt up, killed with SIGKILL', () => {
     await down(project, `up killed when ${moment}, up, then down`);
   });
 
-  it.runIf(LONG)('during a change of a healthy stack: what runs stays guarded, and status says what to do', async () => {
-    await using project = await stack();
-    project.write('tasks.js', `await new Promise((resolve) => setTimeout(resolve, 60_000));\n${project.read('tasks.js')}`);
-    const config = project.read('ecosystem.config.js');
-    project.write('ecosystem.config.js', config.replace('"concurrency": 5', '"concurrency": 6'));
-    const worker = pidOf(project, 'worker.0');
-    const up = project.start(['up']);
-    await poll(() => (record(project, 'worker.0')?.pid ?? worker) !== worker || undefined, { everyMs: 5, ms: 15_000, what: 'the other worker' });
-    up.kill('SIGKILL');
-    await up.done;
-    const mongodb = pidOf(project, 'mongodb');
-    process.kill(mongodb, 'SIGKILL');
-    await poll(() => (record(project, 'mongodb')?.pid ?? mongodb) !== mongodb || undefined, { everyMs: 20, ms: 8000, what: 'another mongodb' });
-    const report = await statusOf(project);
-    expect(report.state).toBe('degraded');
-    expect(report.units.find(({ name }) => name === 'worker')?.reason).toContain('memt up');
-    await down(project, 'up killed during a change, then down');
-  });
+  it.runIf(LONG)(
+    'during a change of a healthy stack: what runs stays guarded, and status says what to do',
+    async () => {
+      await using project = await stack();
+      project.write(
+        'tasks.js',
+        `await new Promise((resolve) => setTimeout(resolve, 60_000));\n${project.read('tasks.js')}`,
+      );
+      const config = project.read('ecosystem.config.js');
+      project.write('ecosystem.config.js', config.replace('"concurrency": 5', '"concurrency": 6'));
+      const worker = pidOf(project, 'worker.0');
+      const up = project.start(['up']);
+      await poll(() => (record(project, 'worker.0')?.pid ?? worker) !== worker || undefined, {
+        everyMs: 5,
+        ms: 15_000,
+        what: 'the other worker',
+      });
+      up.kill('SIGKILL');
+      await up.done;
+      const mongodb = pidOf(project, 'mongodb');
+      process.kill(mongodb, 'SIGKILL');
+      await poll(() => (record(project, 'mongodb')?.pid ?? mongodb) !== mongodb || undefined, {
+        everyMs: 20,
+        ms: 8000,
+        what: 'another mongodb',
+      });
+      const report = await statusOf(project);
+      expect(report.state).toBe('degraded');
+      expect(report.units.find(({ name }) => name === 'worker')?.reason).toContain('memt up');
+      await down(project, 'up killed during a change, then down');
+    },
+  );
 });
 
 describe('memt down, killed with SIGKILL', () => {
@@ -121,7 +135,11 @@ describe.runIf(LONG)('the state folder is deleted', () => {
     await using project = await stack();
     const started = performance.now();
     rmSync(project.layout.stateDir, { recursive: true, force: true });
-    await poll(() => (marked(project).length === 0 ? true : undefined), { everyMs: 50, ms: 15_000, what: 'the end of the stack' });
+    await poll(() => (marked(project).length === 0 ? true : undefined), {
+      everyMs: 50,
+      ms: 15_000,
+      what: 'the end of the stack',
+    });
     cells.push({ cell: '.memt deleted, nothing done', recoveryMs: performance.now() - started, result: 'all ended' });
   });
 });
@@ -164,7 +182,11 @@ describe.runIf(LONG)('memt up with a change that does not work', () => {
     expect(up.stderr + up.stdout).toContain('Error: broken');
     const started = performance.now();
     await healthy(project, 12_000);
-    cells.push({ cell: 'up with a broken change, then nothing', recoveryMs: performance.now() - started, result: 'as before' });
+    cells.push({
+      cell: 'up with a broken change, then nothing',
+      recoveryMs: performance.now() - started,
+      result: 'as before',
+    });
     await inOrder(project);
     await down(project, 'down after that');
   });
@@ -179,7 +201,9 @@ describe.runIf(LONG)('everything has been killed, as by a restart of the machine
     await poll(() => (marked(project).length === 0 ? true : undefined), { everyMs: 10, ms: 3000, what: 'their end' });
     const status = await project.memt(['status', '--json']);
     expect(status.code).toBe(3);
-    expect((JSON.parse(status.stdout) as StatusReport).units.map(({ state }) => state)).toEqual(Array.from({ length: 4 }, () => 'stopped'));
+    expect((JSON.parse(status.stdout) as StatusReport).units.map(({ state }) => state)).toEqual(
+      Array.from({ length: 4 }, () => 'stopped'),
+    );
     const up = await project.memt(['up']);
     note('all killed, then up', up);
     expect(up.stderr + up.stdout).toContain('Healthy in');
@@ -191,7 +215,8 @@ describe.runIf(LONG)('everything has been killed, as by a restart of the machine
 describe.runIf(LONG)('what the application itself has started', () => {
   it('is left alone by a repair, and ended by down', async () => {
     await using project = await stack(false);
-    const daemonise = "import { execFileSync } from 'node:child_process';\nexecFileSync('sh', ['-c', 'setsid sleep 300 > /dev/null 2>&1 &']);\n";
+    const daemonise =
+      "import { execFileSync } from 'node:child_process';\nexecFileSync('sh', ['-c', 'setsid sleep 300 > /dev/null 2>&1 &']);\n";
     project.write('app.js', daemonise + project.read('app.js'));
     expect((await project.memt(['up'])).code).toBe(0);
     const sleeping = marked(project).filter((pid) => commandOf(pid) === 'sleep 300');
@@ -201,5 +226,17 @@ describe.runIf(LONG)('what the application itself has started', () => {
     expect(up.stdout).toContain('repaired');
     expect(marked(project).filter((pid) => commandOf(pid) === 'sleep 300')).toEqual(sleeping);
     await down(project, 'down with daemons of the application');
+  });
+});
+
+describe.runIf(LONG)('processes that hang', () => {
+  it('do not keep down waiting for a drain that they cannot answer', async () => {
+    await using project = await stack();
+    for (const name of ['worker.0', 'web', 'web.0', 'mongodb']) process.kill(pidOf(project, name), 'SIGSTOP');
+    const run = await project.memt(['down']);
+    note('down while worker, web and mongodb are stopped', run);
+    expect(run.code).toBe(0);
+    expect(run.ms).toBeLessThan(10_000);
+    expect(marked(project)).toEqual([]);
   });
 });
