@@ -7,6 +7,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          sequence: { groupOrder: 0 },
           include: ['src/**/*.test.ts', 'services/**/*.test.ts', 'test/unit/**/*.test.ts'],
           pool: 'threads',
           isolate: false,
@@ -16,6 +17,7 @@ export default defineConfig({
       {
         test: {
           name: 'contract',
+          sequence: { groupOrder: 1 },
           include: ['test/contract/**/*.test.ts'],
           pool: 'forks',
           maxWorkers: 2,
@@ -26,6 +28,7 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
+          sequence: { groupOrder: 1 },
           include: ['test/e2e/**/*.test.ts'],
           pool: 'forks',
           maxWorkers: 2,
@@ -36,6 +39,8 @@ export default defineConfig({
       {
         test: {
           name: 'faults',
+          // Alone: it measures gaps and recovery.
+          sequence: { groupOrder: 2 },
           include: ['test/faults/**/*.test.ts'],
           pool: 'forks',
           maxWorkers: 1,

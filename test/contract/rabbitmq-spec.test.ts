@@ -22,6 +22,7 @@ import type { Behaviour } from '../rig/behaviour.js';
 import { EngineRun } from '../rig/engine-run.js';
 import { FakeEngines } from '../rig/fake-engines.js';
 import { poll } from '../../src/util/deadline.js';
+import { LONG } from '../rig/ring.js';
 
 const REAL = realBroker();
 const NOBODY = 65_534;
@@ -271,7 +272,7 @@ describe.skipIf(!REAL)('the real broker', () => {
     await endHelpers(run);
   });
 
-  it('killed: ends with its signal, and leaves only epmd', async () => {
+  it.runIf(LONG)('killed: ends with its signal, and leaves only epmd', async () => {
     await using run = await broker();
     await run.start(REAL!);
     await run.until('healthy');
@@ -280,7 +281,7 @@ describe.skipIf(!REAL)('the real broker', () => {
     await endHelpers(run);
   });
 
-  it.runIf(process.geteuid?.() === 0)('runs as an ordinary user, in a path of 200 characters', async () => {
+  it.runIf(LONG && process.geteuid?.() === 0)('runs as an ordinary user, in a path of 200 characters', async () => {
     const long = `${'a'.repeat(100)}/${'b'.repeat(70)}`;
     await using run = await broker({ path: long });
     chmodSync(run.home, 0o755);

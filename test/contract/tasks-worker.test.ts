@@ -18,6 +18,7 @@ import {
 const TASKS = `
 import { appendFileSync } from 'node:fs';
 import { createApp } from 'memt';
+import { LONG } from '../rig/ring.js';
 const note = (line) => appendFileSync(new URL('effects.log', import.meta.url), line + '\\n');
 export const app = createApp({ namespace: 'NAMESPACE' });
 app.task('slow', async ({ ms }, { id, attempt, signal }) => {
@@ -33,7 +34,7 @@ app.task('poison', (_, { id }) => { note('start ' + id); process.kill(process.pi
 `;
 
 const brokers = [
-  ...(hasRabbit ? ['RabbitMQ'] : []),
+  ...(hasRabbit && LONG ? ['RabbitMQ'] : []),
   ...(isBuilt('services/rabbitmq/embedded/main.js') ? ['the embedded broker'] : []),
 ];
 

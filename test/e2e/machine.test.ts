@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { packageRoot } from '../../src/util/entries.js';
 import { normalise } from '../rig/normalise.js';
 import { TestProject, type ProjectPorts } from '../rig/project.js';
+import { LONG } from '../rig/ring.js';
 
 const webOnly = (ports: ProjectPorts): unknown => ({ web: { app: './app.js', port: ports.web, workers: 1 } });
 
@@ -121,7 +122,7 @@ describe('the real RabbitMQ of this machine', () => {
     200_000,
   );
 
-  it.skipIf(!installed)(
+  it.skipIf(!installed || !LONG)(
     'comes back after kill -9',
     async () => {
       await using project = await TestProject.create({

@@ -6,8 +6,8 @@ import type { TestProject } from '../rig/project.js';
 import { hasRealRabbitmq } from '../rig/rabbitmq.js';
 import { Load } from './load.js';
 import { createStack, healthy, inOrder, pidOf, printTable, record, replaced, Tasks, type Cell } from './stack.js';
+import { LONG } from '../rig/ring.js';
 
-const LONG = process.env['MEMT_TEST_LONG'] === '1';
 const STOPPED_MS = 4000;
 const MB = 1_000_000;
 

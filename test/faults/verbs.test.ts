@@ -7,8 +7,8 @@ import { poll } from '../../src/util/deadline.js';
 import type { Run } from '../rig/memt-process.js';
 import type { TestProject } from '../rig/project.js';
 import { createStack, healthy, inOrder, pidOf, printTable, record, statusOf, type Cell } from './stack.js';
+import { LONG } from '../rig/ring.js';
 
-const LONG = process.env['MEMT_TEST_LONG'] === '1';
 const cells: Cell[] = [];
 afterAll(() => printTable(cells));
 
