@@ -13,12 +13,12 @@ import {
   type EngineUris,
   type Rabbit,
 } from './tasks-rig.js';
+import { LONG } from '../rig/ring.js';
 
 /** The tasks that the worker processes run; every effect is one line of a file. */
 const TASKS = `
 import { appendFileSync } from 'node:fs';
 import { createApp } from 'memt';
-import { LONG } from '../rig/ring.js';
 const note = (line) => appendFileSync(new URL('effects.log', import.meta.url), line + '\\n');
 export const app = createApp({ namespace: 'NAMESPACE' });
 app.task('slow', async ({ ms }, { id, attempt, signal }) => {
