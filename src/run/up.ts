@@ -1,4 +1,3 @@
-import { dirname } from 'node:path';
 import { FailureError, type Failure } from '../model/failure.js';
 import type { Settings } from '../model/settings.js';
 import { startOrder } from '../plan/graph.js';
@@ -6,8 +5,8 @@ import type { Step, UpPlan } from '../plan/step.js';
 import { stackGraph } from '../plan/up.js';
 import type { ManagedProcess, ProcessManager } from '../ports/process-manager.js';
 import { asError } from '../util/errors.js';
-import type { Layout } from '../util/layout.js';
 import type { RunContext } from './context.js';
+import { describeStep } from './describe-step.js';
 import { engineUnit, startEngine, waitForEngine } from './engines.js';
 import {
   closeGate,
@@ -24,6 +23,7 @@ import { livingRecord, livingRecords } from './processes.js';
 import { readStackFile, writeStackFile, type StackFile, type StackUnit } from './stack-file.js';
 import { clearRunDir, writeFailure } from './state-dir.js';
 import { removeFork, stopEngine, stopFork, stopHelper, sweepStrays, type StopOptions } from './stop-unit.js';
+import { toFailure } from './to-failure.js';
 import { leavingUnits, stopFirst } from './stop-first.js';
 import { reachableUrls, type LabelledUrl } from './urls.js';
 
@@ -301,33 +301,17 @@ class UpRun {
     this.context.emit({
       type: 'step-done',
       unit: step.unit,
-      text: this.#describe(step),
+      text: describeStep(
+        step,
+        this.settings,
+        this.#versions.get(step.unit) ?? step.version ?? '',
+        livingRecord(this.context.layout, step.unit)?.pid ?? null,
+      ),
       address: step.address,
       engine: step.engine,
       durationMs,
       changed: step.action === 'start' || step.action === 'restart',
     });
-  }
-
-  #describe(step: Step): string {
-    const version = this.#versions.get(step.unit) ?? step.version ?? '';
-    const pid = livingRecord(this.context.layout, step.unit)?.pid;
-    switch (step.engine) {
-      case 'embedded':
-        return step.action === 'start'
-          ? `EMBEDDED (${step.reason}), answers as ${version}`
-          : `EMBEDDED, ${step.reason}, answers as ${version}`;
-      case 'spawned':
-        return `${version} ${step.program === null ? step.reason : dirname(step.program)}, pid ${pid ?? '?'}`;
-      case 'adopted':
-      case 'external':
-        return `${version} ${step.engine}: ${step.reason}`;
-      case null: {
-        const word = step.kind === 'worker' ? 'consuming' : 'answering';
-        const wanted = step.kind === 'web' ? (this.settings.web?.workers ?? 1) : step.instances.length;
-        return `${wanted}/${wanted} ${word}`;
-      }
-    }
   }
 
   #writeStack(phase: 'starting' | 'up'): void {
@@ -360,18 +344,4 @@ class UpRun {
       this.context.emit({ type: 'warning', text: writeFailure(this.context.layout.runDir, error).what });
     }
   }
-}
-
-/** A thrown value as the failure of the run; bugs are thrown on. */
-function toFailure(error: unknown, outer: AbortSignal, layout: Layout): Failure {
-  if (outer.aborted) return interruption(outer.reason);
-  if (error instanceof FailureError) return error.failure;
-  const { path } = asError(error) as NodeJS.ErrnoException;
-  if (path?.startsWith(layout.stateDir) === true) return writeFailure(path, error);
-  throw asError(error);
-}
-
-/** The failure that stands for an abort: its reason is the FailureError that the aborter gave. */
-export function interruption(reason: unknown): Failure {
-  return reason instanceof FailureError ? reason.failure : { kind: 'interrupted', what: 'interrupted' };
 }
