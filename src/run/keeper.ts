@@ -11,6 +11,7 @@ import { forkSpecOf } from './forks.js';
 import { connectManager, KEEPER, keeperSpec, PM2_DAEMON } from './helpers.js';
 import { writeHealth } from './health.js';
 import { acquireLock } from './lock.js';
+import { ProbeMemory } from './probe-memory.js';
 import { livingRecords } from './processes.js';
 import { repair } from './repair.js';
 import { report, type UnitNote } from './report.js';
@@ -20,6 +21,8 @@ import { stopEngine, sweepStrays } from './stop-unit.js';
 
 const TICK_MS = 1000;
 const PROBE_MS = 1500;
+/** A healthy stack is looked at whole this often, ms; who lives is looked at each round. Less than HEALTH_MAX_AGE_MS. */
+const LOOK_MS = 2000;
 /** How long PM2 gets to bring a dead process back before the keeper looks into it, ms. */
 const PM2_TURN_MS = 1500;
 const BACKOFF_MS = [0, 1000, 2000, 5000, 15_000, 30_000];
@@ -47,6 +50,8 @@ interface Attempt {
  */
 export class Keeper {
   readonly #attempts = new Map<string, Attempt>();
+  readonly #probes = new ProbeMemory();
+  #calmUntil = 0;
   /** PM2's daemon, unless it has died since. */
   readonly #parent = process.ppid;
 
@@ -64,8 +69,9 @@ export class Keeper {
         missing = stack || !this.#stateIsGone() ? 0 : missing + 1;
         if (missing >= GONE_TICKS && (await this.#endEverything(signal))) return;
         if (stack) {
-          await this.#publish(stack);
-          if ((await this.#repair(stack, signal)) === 'handed-over') return;
+          const work = this.#due(stack);
+          if (work.length > 0 || performance.now() >= this.#calmUntil) await this.#publish(stack);
+          if (work.length > 0 && (await this.#repair(work, signal)) === 'handed-over') return;
         }
       } catch (error) {
         // A full disk, say: whoever guards must outlive it.
@@ -106,13 +112,17 @@ export class Keeper {
     const notes = new Map<string, UnitNote>(
       [...this.#attempts].map(([name, attempt]) => [name, { restarts: attempt.restarts, reason: attempt.reason }]),
     );
-    const now = await report(stack, layout, registry, { probeTimeoutMs: PROBE_MS, notes });
+    const now = await report(stack, layout, registry, {
+      probeTimeoutMs: PROBE_MS,
+      notes,
+      through: (unit, pid, ask) => this.#probes.through(unit, pid, ask),
+    });
+    // A little less than two rounds: the second one after this looks again.
+    this.#calmUntil = now.state === 'healthy' ? performance.now() + LOOK_MS - TICK_MS / 2 : 0;
     if (existsSync(layout.journalDir)) writeHealth(layout, { at: Date.now(), keeperPid: process.pid, report: now });
   }
 
-  async #repair(stack: StackFile, signal: AbortSignal): Promise<'done' | 'handed-over'> {
-    const work = this.#due(stack);
-    if (work.length === 0) return 'done';
+  async #repair(work: readonly string[], signal: AbortSignal): Promise<'done' | 'handed-over'> {
     const cancel = new AbortController();
     const give = AbortSignal.any([signal, cancel.signal]);
     // A verb that asks for the lock gets it: a half-started engine is stopped again.

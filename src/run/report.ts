@@ -1,4 +1,5 @@
 import { residentBytes, uptimeMs } from '../host/proc.js';
+import type { JournalRecord } from '../model/journal.js';
 import type { Settings } from '../model/settings.js';
 import type { ChildStatus, InstanceStatus, StatusReport, UnitStatus } from '../model/status.js';
 import type { InstanceState, StackState, UnitState } from '../model/unit.js';
@@ -16,6 +17,8 @@ export interface ReportOptions {
   readonly probeTimeoutMs: number;
   /** What the keeper knows beyond one look, by unit or instance: restarts, why it gave up. */
   readonly notes?: ReadonlyMap<string, UnitNote>;
+  /** Stands between a look and the wire: the keeper looks often and need not ask each time. Default: asks. */
+  readonly through?: (unit: string, pid: number | null, ask: () => Promise<ProbeResult>) => Promise<ProbeResult>;
 }
 export interface UnitNote {
   readonly restarts: number;
@@ -38,8 +41,8 @@ export async function report(
       .filter(({ name }) => isConfigured(name, stack.settings))
       .map((unit) =>
         unit.name === 'mongodb' || unit.name === 'rabbitmq'
-          ? engineStatus(unit, unit.name, stack, layout, registry, options)
-          : forkStatus(unit, stack, layout, options),
+          ? engineStatus(unit, unit.name, stack, records, registry, options)
+          : forkStatus(unit, stack, layout, records, options),
       ),
   );
   const units = looks
@@ -103,13 +106,14 @@ async function engineStatus(
   unit: StackUnit,
   name: 'mongodb' | 'rabbitmq',
   stack: StackFile,
-  layout: Layout,
+  records: readonly JournalRecord[],
   registry: Registry,
   options: ReportOptions,
 ): Promise<UnitStatus> {
   const engine = stack.settings[name];
   if (!engine) throw new Error(`${name} has no settings`);
-  const record = livingRecords(layout).find((candidate) => candidate.instance === name);
+  const record = records.find((candidate) => candidate.instance === name);
+  const pid = record?.pid ?? null;
   const foreign = unit.engine === 'adopted' || unit.engine === 'external';
   const spec = registry[name];
   // The registry pairs each spec with its own settings.
@@ -117,10 +121,10 @@ async function engineStatus(
     name === 'mongodb'
       ? registry.mongodb.endpoint(stack.settings.mongodb ?? missing(name))
       : registry.rabbitmq.endpoint(stack.settings.rabbitmq ?? missing(name));
+  const ask = (): Promise<ProbeResult> => spec.probe(endpoint, { timeoutMs: options.probeTimeoutMs });
   const probe: ProbeResult =
-    record || foreign ? await spec.probe(endpoint, { timeoutMs: options.probeTimeoutMs }) : { kind: 'refused' };
+    record || foreign ? await (options.through?.(name, pid, ask) ?? ask()) : { kind: 'refused' };
   const note = options.notes?.get(name);
-  const pid = record?.pid ?? null;
   const up = pid === null ? 0 : uptimeMs(pid);
   const [state, reason] = engineState(probe, pid !== null || foreign, stack, up);
   const uri =
@@ -160,9 +164,9 @@ async function forkStatus(
   unit: StackUnit,
   stack: StackFile,
   layout: Layout,
+  records: readonly JournalRecord[],
   options: ReportOptions,
 ): Promise<UnitStatus> {
-  const records = livingRecords(layout).filter((record) => record.unit === unit.name);
   const heads = await Promise.all(
     unit.instances.map(async (name) => {
       const record = records.find((candidate) => candidate.instance === name);
