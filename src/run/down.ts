@@ -3,6 +3,8 @@ import type { JournalRecord } from '../model/journal.js';
 import type { ProcessManager } from '../ports/process-manager.js';
 import { statOf } from '../host/proc.js';
 import type { RunContext } from './context.js';
+import { codeOf } from '../util/errors.js';
+import type { Layout } from '../util/layout.js';
 import { forkGraceMs } from './forks.js';
 import { isStopped, KEEPER, PM2_DAEMON } from './helpers.js';
 import { livingRecord, livingRecords } from './processes.js';
@@ -35,7 +37,7 @@ export async function runDown(context: RunContext, hurry: AbortSignal): Promise<
   const stack = readStackFile(layout);
   const records = livingRecords(layout);
   const ran = records.length > 0;
-  if (stack) writeStackFile(layout, { ...stack, phase: 'stopping', since: Date.now() });
+  if (stack) announceStop(layout, stack);
   const optionsFor = (unit: string): StopOptions => ({
     hurry,
     onProgress: (text) => emit({ type: 'step-progress', unit, text }),
@@ -108,6 +110,15 @@ export async function runDown(context: RunContext, hurry: AbortSignal): Promise<
   if (failure) return { ran, failure };
   clearRunDir(layout);
   return { ran: ran || strays > 0, failure: null };
+}
+
+/** For whoever asks meanwhile; a full disk must not keep a stack from being stopped. */
+function announceStop(layout: Layout, stack: StackFile): void {
+  try {
+    writeStackFile(layout, { ...stack, phase: 'stopping', since: Date.now() });
+  } catch (error) {
+    if (codeOf(error) === undefined) throw error;
+  }
 }
 
 /** Null when no daemon runs. One that hangs is killed, so that it starts nothing again: its processes are then stopped by pid. */

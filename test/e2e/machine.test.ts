@@ -96,6 +96,24 @@ export default async (req, res) => {
       context.skip();
     }
   });
+
+  it('of the state folder while it runs: status still sees, down still stops', async (context) => {
+    await using project = await TestProject.create({ stack: webOnly });
+    const state = join(project.root, '.memt');
+    const tried = await withSmallDisk(state, 3_000_000, async () => {
+      expect((await project.memt(['up'])).code).toBe(0);
+      spawnSync('sh', ['-c', 'head -c 9000000 /dev/zero > fill'], { cwd: state });
+      expect((await fetch(`http://127.0.0.1:${project.ports.web}/`)).status).toBe(200);
+      expect((await project.memt(['status'])).code).toBe(0);
+      const down = await project.memt(['down']);
+      expect(down.stderr).toBe('');
+      expect(down.code).toBe(0);
+    });
+    if (!tried) {
+      console.warn('SKIPPED: no right to mount a small disk here');
+      context.skip();
+    }
+  });
 });
 
 describe('the real RabbitMQ of this machine', () => {
