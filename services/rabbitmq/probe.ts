@@ -1,5 +1,6 @@
 import { printable, Wire, WireError } from '../../src/host/wire.js';
 import type { Endpoint, ProbeResult } from '../../src/ports/engine.js';
+import { sleep } from '../../src/util/deadline.js';
 import { unreachable } from '../../src/util/unreachable.js';
 import {
   emptyContentFrame,
@@ -16,6 +17,7 @@ import {
 } from './amqp.js';
 
 const CHANNEL = 1;
+const CHANNEL_ENDS_MS = 10;
 const REPLY_SUCCESS = 200;
 const ACCESS_REFUSED = 403;
 const NOT_ALLOWED = 530;
@@ -121,6 +123,8 @@ async function publishAndLeave(wire: Wire, seen: Seen, endpoint: Endpoint): Prom
   // channel.close-ok, or channel.close when the user may consume only: the channel has worked in both cases.
   if (settled.id === METHOD.channelClose) wire.write(methodFrame(CHANNEL, METHOD.channelCloseOk));
   else if (settled.id !== METHOD.channelCloseOk) throw new Foreign();
+  // RabbitMQ says close-ok before the channel's processes are gone, and logs an error when the connection goes meanwhile.
+  await sleep(CHANNEL_ENDS_MS);
   await leave(wire);
   return {
     kind: 'healthy',

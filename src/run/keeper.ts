@@ -11,7 +11,6 @@ import { forkSpecOf } from './forks.js';
 import { connectManager, KEEPER, keeperSpec, PM2_DAEMON } from './helpers.js';
 import { writeHealth } from './health.js';
 import { acquireLock } from './lock.js';
-import { ProbeMemory } from './probe-memory.js';
 import { livingRecords } from './processes.js';
 import { repair } from './repair.js';
 import { report, type UnitNote } from './report.js';
@@ -50,7 +49,6 @@ interface Attempt {
  */
 export class Keeper {
   readonly #attempts = new Map<string, Attempt>();
-  readonly #probes = new ProbeMemory();
   #calmUntil = 0;
   /** PM2's daemon, unless it has died since. */
   readonly #parent = process.ppid;
@@ -112,11 +110,7 @@ export class Keeper {
     const notes = new Map<string, UnitNote>(
       [...this.#attempts].map(([name, attempt]) => [name, { restarts: attempt.restarts, reason: attempt.reason }]),
     );
-    const now = await report(stack, layout, registry, {
-      probeTimeoutMs: PROBE_MS,
-      notes,
-      through: (unit, pid, ask) => this.#probes.through(unit, pid, ask),
-    });
+    const now = await report(stack, layout, registry, { probeTimeoutMs: PROBE_MS, notes });
     // A little less than two rounds: the second one after this looks again.
     this.#calmUntil = now.state === 'healthy' ? performance.now() + LOOK_MS - TICK_MS / 2 : 0;
     if (existsSync(layout.journalDir)) writeHealth(layout, { at: Date.now(), keeperPid: process.pid, report: now });

@@ -17,8 +17,6 @@ export interface ReportOptions {
   readonly probeTimeoutMs: number;
   /** What the keeper knows beyond one look, by unit or instance: restarts, why it gave up. */
   readonly notes?: ReadonlyMap<string, UnitNote>;
-  /** Stands between a look and the wire: the keeper looks often and need not ask each time. Default: asks. */
-  readonly through?: (unit: string, pid: number | null, ask: () => Promise<ProbeResult>) => Promise<ProbeResult>;
 }
 export interface UnitNote {
   readonly restarts: number;
@@ -121,9 +119,8 @@ async function engineStatus(
     name === 'mongodb'
       ? registry.mongodb.endpoint(stack.settings.mongodb ?? missing(name))
       : registry.rabbitmq.endpoint(stack.settings.rabbitmq ?? missing(name));
-  const ask = (): Promise<ProbeResult> => spec.probe(endpoint, { timeoutMs: options.probeTimeoutMs });
   const probe: ProbeResult =
-    record || foreign ? await (options.through?.(name, pid, ask) ?? ask()) : { kind: 'refused' };
+    record || foreign ? await spec.probe(endpoint, { timeoutMs: options.probeTimeoutMs }) : { kind: 'refused' };
   const note = options.notes?.get(name);
   const up = pid === null ? 0 : uptimeMs(pid);
   const [state, reason] = engineState(probe, pid !== null || foreign, stack, up);
