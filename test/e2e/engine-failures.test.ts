@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Behaviour } from '../rig/behaviour.js';
-import { normalise } from '../rig/normalise.js';
+import { message, normalise } from '../rig/normalise.js';
 import { TestProject, type ProjectPorts } from '../rig/project.js';
 
 type Program = 'mongod' | 'rabbitmq-server';
@@ -22,6 +22,7 @@ async function failed(program: Program, behaviour: Behaviour, args: readonly str
   project.fakes?.script(program, behaviour);
   const run = await project.memt(['up', ...args]);
   expect(run.code).toBe(69);
+  expect(message(run.stderr, project)).toMatchSnapshot();
   expect((await project.memt(['status'])).code).toBe(3);
   return normalise(run.stderr, project);
 }
@@ -132,6 +133,7 @@ describe('a data directory that cannot be used', () => {
     });
     const run = await project.memt(['up']);
     expect(run.code).toBe(69);
+    expect(message(run.stderr, project)).toMatchSnapshot();
     expect(normalise(run.stderr, project)).toMatch(/mongodb failed: .*<root>\/nowhere\/db.*mkdir -p/s);
   });
 
@@ -143,6 +145,7 @@ describe('a data directory that cannot be used', () => {
     });
     const run = await project.memt(['up']);
     expect(run.code).toBe(69);
+    expect(message(run.stderr, project)).toMatchSnapshot();
     expect(normalise(run.stderr, project)).toMatch(/mongodb failed: .*<root>\/db/);
   });
 });
@@ -168,6 +171,7 @@ describe('a taken engine port', () => {
       const run = await project.memt(['up']);
       await new Promise((resolve) => server.close(resolve));
       expect(run.code).toBe(69);
+      expect(message(run.stderr, project)).toMatchSnapshot();
       expect(normalise(run.stderr, project)).toMatch(
         new RegExp(
           `^${unit} failed: 127\\.0\\.0\\.1:<${unit}> is held by .*pid N.*It is not a usable .*memt up --${unit}-port`,

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { packageRoot } from '../../src/util/entries.js';
-import { normalise } from '../rig/normalise.js';
+import { message, normalise } from '../rig/normalise.js';
 import { TestProject, type ProjectPorts } from '../rig/project.js';
 import { LONG } from '../rig/ring.js';
 
@@ -49,6 +49,7 @@ describe('a full disk', () => {
       spawnSync('sh', ['-c', 'head -c 200000 /dev/zero > fill'], { cwd: state });
       const run = await project.memt(['up']);
       expect(run.code).toBe(69);
+      expect(message(run.stderr, project)).toMatchSnapshot();
       expect(normalise(run.stderr, project)).toMatch(/<root>\/\.memt.*the disk is full/);
       rmSync(join(state, 'fill'));
     });

@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { normalise } from '../rig/normalise.js';
+import { message, normalise } from '../rig/normalise.js';
 import { TestProject, type ProjectPorts } from '../rig/project.js';
 
 const webOnly = (ports: ProjectPorts): unknown => ({ web: { app: './app.js', port: ports.web, workers: 1 } });
@@ -37,6 +37,7 @@ describe('a project folder that cannot be written', () => {
     symlinkSync(join(project.home, 'elsewhere'), join(project.root, '.memt'));
     const run = await project.memt(['up']);
     expect(run.code).toBe(78);
+    expect(message(run.stderr, project)).toMatchSnapshot();
     expect(normalise(run.stderr, project)).toMatch(/<root>\/\.memt is not a folder.*symbolic link/s);
   });
 
@@ -94,6 +95,7 @@ describe('bad configs', () => {
     await using project = await TestProject.create({ stack: webOnly });
     const run = await project.memt(['up'], { cwd: '/' });
     expect(run.code).toBe(78);
+    expect(message(run.stderr, project)).toMatchSnapshot();
     expect(run.stderr).toMatch(/no ecosystem\.config\.js.*memt init/s);
   });
 
@@ -104,6 +106,7 @@ describe('bad configs', () => {
     });
     const run = await project.memt(['up']);
     expect(run.code).toBe(78);
+    expect(message(run.stderr, project)).toMatchSnapshot();
     expect(run.stderr).toMatch(/npm (ci|install)/);
   });
 

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { normalise } from '../rig/normalise.js';
+import { message, normalise } from '../rig/normalise.js';
 import { TestProject, type ProjectPorts } from '../rig/project.js';
 
 const webOnly = (ports: ProjectPorts): unknown => ({ web: { app: './app.js', port: ports.web, workers: 2 } });
@@ -12,6 +12,7 @@ async function failed(
 ): Promise<{ code: number | null; text: string }> {
   await using project = await TestProject.create({ stack: webOnly, files });
   const run = await project.memt(['up', ...args]);
+  expect(message(run.stderr, project)).toMatchSnapshot();
   const status = await project.memt(['status']);
   expect(status.code).toBe(3);
   return { code: run.code, text: normalise(run.stderr, project) };
@@ -77,6 +78,7 @@ describe('a file that is not there', () => {
     });
     const run = await project.memt(['up']);
     expect(run.code).toBe(78);
+    expect(message(run.stderr, project)).toMatchSnapshot();
     expect(normalise(run.stderr, project)).toContain('web.app: no file <root>/servr.js');
   });
 });
@@ -89,6 +91,7 @@ describe('a taken web port', () => {
     const run = await project.memt(['up']);
     await new Promise((resolve) => holder.close(resolve));
     expect(run.code).toBe(69);
+    expect(message(run.stderr, project)).toMatchSnapshot();
     expect(normalise(run.stderr, project)).toMatch(
       /^web failed: 127\.0\.0\.1:<web> is held by .*\(pid N, user U.*\)\. Stop it, or: memt up --port <mongodb>\.\n$/,
     );

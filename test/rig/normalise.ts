@@ -17,3 +17,13 @@ export function normalise(text: string, project: TestProject): string {
     .replace(/\b\d+\.\d s\b/g, 'T s')
     .replace(/file:\/\/[^\s)]*\/(dist|node_modules)\/[^\s)]*/g, '<memt>');
 }
+
+/** The sentence that a failure begins with, without what differs from run to run: for snapshots, one per message. */
+export function message(stderr: string, project: TestProject): string {
+  const line = normalise(stderr, project).split('\n', 1)[0] ?? '';
+  return line
+    .replace(/\b(web|worker)\.\d\b/g, '$1.N')
+    .replace(/\b\d+(\.\d+)? s\b/g, 'T s')
+    .replace(/\b\d\/(\d) (answering|consuming|healthy)/g, 'N/$1 $2')
+    .replace(/node \(pid N, user U[^)]*\)/g, 'node (pid N, user U)');
+}
