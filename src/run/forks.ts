@@ -121,6 +121,7 @@ export async function waitFork(
   const started = performance.now();
   let stableSince = 0;
   let stablePids = '';
+  const restartsBefore = new Map<string, number>();
   let nextManagerLook = started + 250;
   for (;;) {
     options.signal.throwIfAborted();
@@ -143,7 +144,9 @@ export async function waitFork(
     }
     if (now >= nextManagerLook) {
       nextManagerLook = now + 250;
-      const dying = (await manager()).find((one) => step.instances.includes(one.name) && gaveUp(one));
+      const managed = (await manager()).filter((one) => step.instances.includes(one.name));
+      for (const one of managed) if (!restartsBefore.has(one.name)) restartsBefore.set(one.name, one.restarts);
+      const dying = managed.find((one) => gaveUp(one, restartsBefore.get(one.name) ?? 0));
       if (dying) throw new FailureError(exitedFailure(layout, step, options.sinceMs, dying));
     }
     if (now - started > settings.timeouts.instanceMs)
@@ -153,8 +156,9 @@ export async function waitFork(
   }
 }
 
-function gaveUp(one: ManagedProcess): boolean {
-  return one.state === 'errored' || one.restarts >= GIVE_UP_RESTARTS;
+/** @param before PM2 counts over a process's whole life: what it was at the first look is another story */
+function gaveUp(one: ManagedProcess, before: number): boolean {
+  return one.state === 'errored' || one.restarts - before >= GIVE_UP_RESTARTS;
 }
 
 function pidsOf(layout: Layout, step: Step, statuses: readonly (ChildStatus | null)[]): (number | null)[] {

@@ -249,17 +249,22 @@ export class Keeper {
   /** A new daemon when there is none, and under it a new keeper that takes over from us; forks that survived are watched, not touched. */
   async #renewDaemon(): Promise<'handed-over' | 'done'> {
     const { layout } = this.context;
-    const renewed = await this.#try(PM2_DAEMON, async () => {
+    let handedOver = false as boolean;
+    await this.#try(PM2_DAEMON, async () => {
       const manager = await this.context.processManager();
       try {
         await connectManager(manager, layout);
+        const known = (await manager.list()).find((one) => one.name === KEEPER);
+        // Removing ourselves would leave nobody to fork the next one.
+        if (known?.pid === process.pid) return;
         await manager.remove(KEEPER, 1000);
         await manager.fork(keeperSpec(layout));
+        handedOver = true;
       } finally {
         manager.disconnect();
       }
     });
-    return renewed ? 'handed-over' : 'done';
+    return handedOver ? 'handed-over' : 'done';
   }
 
   #attemptOf(name: string): Attempt {
