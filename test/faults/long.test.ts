@@ -104,7 +104,8 @@ describe.runIf(LONG)('long faults', () => {
   });
 
   it('five rounds of random kills', async () => {
-    const seed = Number(process.env['MEMT_TEST_SEED'] ?? Date.now() % 1_000_000);
+    // The same kills in every run, so that a red one can be repeated; other seeds by hand.
+    const seed = Number(process.env['MEMT_TEST_SEED'] ?? 443_800);
     const random = generator(seed);
     process.stdout.write(`  random kills: MEMT_TEST_SEED=${seed}\n`);
     await healthy(project, 20_000);
