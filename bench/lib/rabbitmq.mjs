@@ -1,6 +1,6 @@
 // @ts-check
 import amqplib from 'amqplib';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -45,7 +45,11 @@ export async function rabbitmqBoot() {
       await exited;
       return { bootMs, stopMs: performance.now() - stopping };
     },
-    remove: () => rmSync(root, { recursive: true, force: true }),
+    remove() {
+      // RabbitMQ leaves it running; it goes when no node is registered any more.
+      spawnSync('epmd', ['-port', String(epmd), '-kill'], { env });
+      rmSync(root, { recursive: true, force: true });
+    },
   };
 }
 
